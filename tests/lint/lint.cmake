@@ -1,4 +1,3 @@
-find_package(Python3 REQUIRED COMPONENTS Interpreter)
 add_test(NAME lint_layers COMMAND ${Python3_EXECUTABLE}
   ${CMAKE_CURRENT_LIST_DIR}/layers.py ${CMAKE_SOURCE_DIR})
 add_test(NAME lint_headers COMMAND ${CMAKE_CURRENT_LIST_DIR}/headers.sh

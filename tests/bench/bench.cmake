@@ -1,0 +1,5 @@
+add_executable(bench-spawn bench/spawn.c)
+target_link_libraries(bench-spawn PRIVATE limpet_host)
+add_executable(bench-roundtrip bench/roundtrip.c)
+target_link_libraries(bench-roundtrip PRIVATE limpet_host)
+target_link_options(bench-roundtrip PRIVATE -static)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The list of cases every platform runs (kvm here, an emulated SVM host, QEMU
+without KVM, arm64 later). A case is a command in an image. Unless it says what
+to expect, the oracle is the host's own kernel: the same command in the same
+files under chroot must give the same stdout, stderr and exit code."""
+
+
+class Case:
+    def __init__(self, name, image, *cmd, flags=(), stdin=None, code=None, out=None, err=None,
+                 smoke=False, native=True, slow=False):
+        self.name, self.image, self.cmd = name, image, list(cmd)
+        self.flags, self.stdin = list(flags), stdin
+        self.code, self.out, self.err = code, out, err  # out, err: regular expressions
+        self.smoke, self.slow = smoke, slow
+        self.native = native and out is None and code is None
+
+
+def sh(name, script, **more):
+    return Case(name, "busybox", "sh", "-c", script, **more)
+
+
+def bash(name, script, **more):
+    return Case(name, "bash", "bash", "-c", script, **more)
+
+
+def python(name, script, **more):
+    return Case(name, "python3", "python3", "-c", script, **more)
+
+
+CASES = [
+    # --- one program ---
+    Case("hello", "cstatic", smoke=True),
+    Case("exit_code", "cstatic", "7", smoke=True),
+    sh("stdout_stderr", "echo out; echo err >&2; exit 3", smoke=True),
+    sh("stdin", "cat; echo end", stdin="one\ntwo\n", smoke=True),
+    sh("stdin_large", "md5sum", stdin="0123456789abcdef\n" * 60000),
+    sh("stdout_large", "seq 1 200000"),
+    sh("no_stdin", "cat; echo $?"),
+    sh("signal_segv_child", "sh -c 'kill -SEGV $$'; echo $?"),
+    Case("not_found", "busybox", "/no/such/program", code=127, err="no such file or directory"),
+    Case("not_found_path", "busybox", "nosuchprogram", code=127, err="not found in"),
+    Case("not_executable", "busybox", "/etc/passwd", code=126, err="permission denied"),
+    Case("directory", "busybox", "/etc", code=126, err="permission denied|is a directory"),
+    sh("env", "env | sort", flags=["-e", "A=1", "-e", "B=two words"], native=False, code=0,
+       out=r"A=1\nB=two words\nHOME=/root\nHOSTNAME=[0-9a-f]{12}\nPATH=[^\n]*\n(PWD=/\n)?(SHLVL=\d\n)?"),
+    Case("workdir", "busybox", "pwd", flags=["-w", "/tmp/new/dir"], code=0, out="/tmp/new/dir\n"),
+    Case("user_name", "busybox", "id", flags=["-u", "app"], code=0,
+         out=r"uid=1000\(app\) gid=1000\(app\) groups=.*video.*\n"),
+    Case("user_number", "busybox", "id", flags=["-u", "12:34"], code=0, out="uid=12 gid=34.*\n"),
+    Case("hostname", "busybox", "sh", "-c", "hostname; cat /etc/hostname; grep -c box /etc/hosts",
+         flags=["--hostname", "box"], code=0, out="box\nbox\n1\n"),
+    Case("memory", "busybox", "awk", "/MemTotal/ {print ($2 > 56000 && $2 <= 65536)}",
+         "/proc/meminfo", flags=["-m", "64m"], code=0, out="1\n"),
+    Case("cpus", "busybox", "grep", "-c", "^processor", "/proc/cpuinfo", flags=["--vcpus", "1"],
+         code=0, out="1\n"),
+    Case("pid1", "busybox", "sh", "-c", "echo $$; ls -d /proc/[0-9]* | head -3", code=0,
+         out="1\n/proc/1\n(/proc/\\d+\n)*"),
+    # --- shells: pipes, jobs, traps ---
+    sh("pipes", "seq 1 1000 | grep 7 | sort -rn | head -3 | tr 7 x", smoke=True),
+    sh("pipe_status", "set -o pipefail; false | true; echo $?; true | sh -c 'exit 4'; echo $?"),
+    sh("background", "sleep 0.2 & p=$!; wait $p; echo done $?; (exit 9) & wait $!; echo $?", smoke=True),
+    sh("jobs_many", "for i in 1 2 3 4 5 6 7 8; do (sleep 0.1; echo $i) & done; wait; echo all"),
+    sh("trap_term", "trap 'echo got term' TERM; kill -TERM $$; echo after"),
+    sh("trap_exit", "trap 'echo bye' EXIT; echo hi; exit 5"),
+    sh("trap_child", "sh -c 'trap \"echo usr1; exit 3\" USR1; while :; do sleep 0.05; done' & "
+       "sleep 0.3; kill -USR1 $!; wait $!; echo $?"),
+    sh("subshell", "x=1; (x=2; echo $x); echo $x; echo $(echo nested $(echo deep))"),
+    sh("here_doc", "cat <<X\nline $((6*7))\nX"),
+    sh("sigpipe", "yes | head -1; echo ok"),
+    sh("heavy_fork", "i=0; while [ $i -lt 200 ]; do /bin/true; i=$((i+1)); done; echo $i"),
+    sh("exec_replaces", "exec echo replaced; echo not here"),
+    sh("script_shebang", "printf '#!/bin/sh -e\\necho script $0 $1\\n' > /tmp/s; chmod +x /tmp/s; /tmp/s arg"),
+    sh("shebang_missing", "printf '#!/no/interp\\n' > /tmp/s; chmod +x /tmp/s; /tmp/s; echo $?", native=False,
+       code=0, out="127\n"),
+    sh("orphans", "(sh -c 'sleep 0.3; echo orphan' &); sleep 0.6; echo parent"),
+    sh("ulimit", "ulimit -n 20; ulimit -n; ulimit -c"),
+    # --- files ---
+    sh("files", "cd /tmp; echo a > f; ln f g; ln -s f s; cat s; stat -c '%h %s %F' f; mv g h; rm f; cat h; ls"),
+    sh("dirs", "cd /tmp; mkdir -p a/b/c; touch a/b/c/f; find a | sort; rmdir a/b/c 2>/dev/null; echo $?; rm -r a; ls"),
+    sh("rename_over", "cd /tmp; echo 1 >a; echo 2 >b; mv a b; cat b; mkdir d e; touch d/x; mv d e; ls e/d"),
+    sh("overlay_write", "echo more >> /etc/passwd; tail -1 /etc/passwd; rm /etc/group; ls /etc/group; "
+       "mkdir /etc/group; touch /etc/group/x; ls /etc/group"),
+    sh("overlay_rename", "mv /etc/passwd /etc/p2; cat /etc/passwd; head -1 /etc/p2; mv /usr/share /usr/s2; ls /usr/s2 | head -2"),
+    sh("rm_image_tree", "rm -rf /usr/share /etc; ls /usr /etc 2>/dev/null | sort | head -20"),
+    sh("large_file", "dd if=/dev/zero of=/tmp/z bs=1M count=20 2>/dev/null; stat -c %s /tmp/z; md5sum /tmp/z; "
+       "dd if=/tmp/z bs=1M skip=19 2>/dev/null | wc -c"),
+    sh("sparse", "dd if=/dev/zero of=/tmp/z bs=1 count=1 seek=100M 2>/dev/null; stat -c '%s' /tmp/z; "
+       "tail -c 3 /tmp/z | od -An -tx1"),
+    sh("modes", "cd /tmp; umask 027; touch f; mkdir d; stat -c '%a' f d; chmod 4711 f; stat -c %a f; chown 5:6 f; stat -c '%u %g %a' f"),
+    sh("perm_denied", "echo s > /tmp/secret; chmod 600 /tmp/secret; cat /tmp/secret; echo $?", native=False, code=0,
+       out="s\n0\n"),
+    Case("perm_denied_user", "busybox", "sh", "-c", "cat /root/x; echo $?; ls /root; echo $?; touch /etc/x; echo $?",
+         flags=["-u", "1000"], code=0, out="1\n[01]\n1\n"),
+    sh("devices", "echo x > /dev/null; head -c 4 /dev/zero | od -An -tx1; head -c 9 /dev/urandom | wc -c; "
+       "echo full > /dev/full; echo $?; test -c /dev/tty && echo tty"),
+    sh("fifo", "mkfifo /tmp/p; (echo through > /tmp/p) & cat /tmp/p; wait"),
+    sh("proc_self", "readlink /proc/self/exe; tr '\\0' ' ' < /proc/self/cmdline; echo; grep -E '^(Name|State)' /proc/self/status; "
+       "readlink /proc/self/cwd"),
+    Case("enospc", "busybox", "sh", "-c", "dd if=/dev/zero of=/tmp/z bs=1M; echo $?", flags=["-m", "64m"],
+         code=0, out="1\n", err="No space left on device"),
+    Case("corner_tree", "corner", "sh", "-c", "cat /d/b /keep/hard; ls /d /opaque; cat /many/file0123", code=0,
+         out="changed\n1\n/d:\nb\n\n/opaque:\nnew\n123\n"),
+    # --- faults stay inside ---
+    Case("oom", "busybox", "sh", "-c", "head -c 200m /dev/zero | tail > /dev/null; echo after $?",
+         flags=["-m", "64m"], code=0, out="after (137|1)\n"),
+    sh("fork_bomb_bounded", "ulimit -p 50 2>/dev/null; f() { f & f; }; (sleep 0.1); echo alive"),
+    # --- bash ---
+    bash("bash_hello", "echo $BASH_VERSION | cut -c1-3; echo {1..5}", smoke=True),
+    bash("bash_arrays", "a=(x y z); echo ${a[@]:1}; declare -A m=([k]=v); echo ${m[k]}; printf '%q\\n' 'a b'"),
+    bash("bash_procsub", "diff <(seq 1 5) <(seq 1 6); while read l; do echo got $l; done < <(seq 1 3)"),
+    bash("bash_coproc", "coproc cat; echo hi >&${COPROC[1]}; read -u ${COPROC[0]} x; echo $x"),
+    bash("bash_wait_n", "sleep 0.1 & (exit 3) & wait -n; echo $?; wait; echo $?"),
+    bash("bash_timeout", "timeout 0.2 sleep 5; echo $?; timeout -s KILL 0.2 sleep 5; echo $?"),
+    bash("bash_trap_int", "trap 'echo int' INT; kill -INT $$; sleep 0.1; echo go on"),
+    bash("bash_read_timeout", "read -t 0.2 x; echo $((x+1)) $(($? > 0))"),
+    bash("coreutils", "cd /tmp; seq 1 100 | shuf --random-source=/bin/bash | sort -n | sha256sum; "
+         "truncate -s 5000 f; split -b 2000 f; ls x*; cp -a /etc/passwd p; cmp p /etc/passwd; stat -c %s xac; "
+         "date -u -d @0 +%F; numfmt --to=iec 1048576; basename /a/b; od -c <<< hi; tac <<< $'1\\n2'"),
+    # --- python, sqlite, Go, Rust ---
+    python("py_hello", "print('hello', 6*7)", smoke=True),
+    python("py_files", "import os,json,tempfile\nd=tempfile.mkdtemp()\np=os.path.join(d,'f')\n"
+           "open(p,'w').write(json.dumps({'a':[1,2]}))\nprint(json.load(open(p)), os.path.getsize(p), os.listdir(d))"),
+    python("py_subprocess", "import subprocess\nprint(subprocess.run(['echo','x'],capture_output=True).stdout)\n"
+           "print(subprocess.run(['sh','-c','exit 3']).returncode)"),
+    python("py_threads", "import threading\nr=[]\nt=[threading.Thread(target=lambda i=i:r.append(i*i)) for i in range(20)]\n"
+           "[x.start() for x in t];[x.join() for x in t]\nprint(sorted(r))"),
+    python("py_signal", "import signal,os\nsignal.signal(signal.SIGUSR1,lambda s,f:print('sig',s))\n"
+           "os.kill(os.getpid(),signal.SIGUSR1)\nsignal.alarm(1)\nsignal.signal(signal.SIGALRM,lambda s,f:print('alarm'))\nsignal.pause()"),
+    python("py_fork_wait", "import os\np=os.fork()\nif p==0: os._exit(7)\nprint(os.waitstatus_to_exitcode(os.waitpid(p,0)[1]))"),
+    python("py_mmap", "import mmap\nm=mmap.mmap(-1,1<<20)\nm[5:8]=b'abc'\nprint(m[4:9])\nf=open('/tmp/m','w+b')\nf.truncate(8192)\n"
+           "n=mmap.mmap(f.fileno(),8192)\nn[4090:4100]=b'0123456789'\nn.flush()\nf.seek(4090)\nprint(f.read(10))"),
+    python("py_select", "import os,select\nr,w=os.pipe()\ne=select.epoll()\ne.register(r,select.EPOLLIN)\nprint(e.poll(0.05))\n"
+           "os.write(w,b'x')\nprint(e.poll(1)[0][1], select.select([r],[],[],0)[0]==[r])"),
+    python("py_exception", "raise SystemExit(9)"),
+    Case("sqlite", "sqlite", ":memory:", "create table t(a); insert into t values(1),(2),(3); select sum(a), sqlite_version()>'3' from t;"),
+    Case("sqlite_file", "sqlite", "/tmp/x.db", "pragma journal_mode=wal; create table t(a); insert into t values(42); select * from t;"),
+    Case("go_hello", "gostatic", "hello", flags=["-u", "0"], smoke=True),
+    Case("go_threads", "gostatic", "threads", flags=["-u", "0"]),
+    Case("go_exec", "gostatic", "exec", flags=["-u", "0"], code=0, out=r"hello uid 0 pid \d+\nerr <nil>\n"),
+    Case("go_signal", "gostatic", "signal", flags=["-u", "0"]),
+    Case("go_cat", "gostatic", "cat", "/etc/passwd", flags=["-u", "0"]),
+    Case("rust_hello", "ruststatic", "a", "b", smoke=True),
+    Case("rust_threads", "ruststatic", "threads"),
+    Case("rust_exec", "ruststatic", "exec"),
+    Case("rust_panic", "ruststatic", "panic", code=101, err="on demand"),
+]

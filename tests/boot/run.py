@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""run.py PLATFORM [NAME-PREFIX...]: run the cases of cases.py.
+
+PLATFORM: kvm (this machine's /dev/kvm), emulate (QEMU without KVM), native
+(only the oracle). Prints one TAP line per case. Environment: LIMPET_BIN (build/
+bin), LIMPET_IMAGES, LIMPET_ROOT. Exit 77 with a SKIP line when the platform is
+not there."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from cases import CASES  # noqa: E402
+
+BIN = os.environ.get("LIMPET_BIN", "build/bin")
+IMAGES = os.environ.get("LIMPET_IMAGES", "build/images")
+LIMIT_S = {"kvm": 60, "emulate": 180, "native": 60}
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Lines that only say where they ran.
+NOISE = re.compile(r"^limpet: .*emulat.*\n", re.M)
+
+
+class Roots:
+    """Unpacked images, for the oracle."""
+
+    def __init__(self, folder):
+        self.folder, self.made = folder, {}
+
+    def get(self, image):
+        if image not in self.made:
+            root = os.path.join(self.folder, image)
+            subprocess.run([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "unpack.py"),
+                            os.path.join(IMAGES, image), root], check=True)
+            self.made[image] = root
+        return self.made[image]
+
+
+def run(command, case, limit):
+    stdin = (case.stdin or "").encode()
+    p = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         start_new_session=True)
+    try:
+        out, err = p.communicate(stdin, timeout=limit)
+    except subprocess.TimeoutExpired:
+        p.kill()
+        out, err = p.communicate()
+        return "timeout", out.decode(errors="replace"), err.decode(errors="replace")
+    return p.returncode, out.decode(errors="replace"), NOISE.sub("", err.decode(errors="replace"))
+
+
+def guest_command(platform, case):
+    command = [os.path.join(BIN, "limpet"), "run", "--rm"]
+    if case.stdin is not None:
+        command.append("-i")
+    if platform == "emulate":
+        command += ["--accel", "emulate"]
+    return command + case.flags + [f"oci:{IMAGES}/{case.image}"] + case.cmd
+
+
+def native_command(roots, case):
+    """The same files and command under the host's kernel, in namespaces of its
+    own: entrypoints as the images of make-images.sh have them."""
+    root = roots.get(case.image)
+    entry = {"cstatic": ["/app"], "gostatic": ["/app"], "ruststatic": ["/app"], "sqlite": ["sqlite3"]}
+    words = entry.get(case.image, []) + case.cmd
+    # A throw-away writable layer; /dev with the few nodes a container has.
+    script = ('set -e; r=$1; t=$2; shift 2; mount -t tmpfs t $t; mkdir $t/u $t/w; '
+              'mount -t overlay o -o lowerdir=$r,upperdir=$t/u,workdir=$t/w $r; mkdir -p $r/proc $r/dev; '
+              'mount -t proc p $r/proc; mount -t tmpfs d $r/dev; '
+              'for n in null zero full random urandom tty; do touch $r/dev/$n; mount --bind /dev/$n $r/dev/$n; done; '
+              'ln -s /proc/self/fd $r/dev/fd; cd $r; '
+              'exec env -i PATH="$P" HOME=/root chroot . "$@"')
+    work = os.path.join(roots.folder, "work")
+    os.makedirs(work, exist_ok=True)
+    return ["env", f"P={PATH}", "unshare", "-mpfiu", "sh", "-c", script, "sh", root, work] + words
+
+
+def judge(case, got, oracle):
+    code, out, err = got
+    if code == "timeout":
+        return "timed out"
+    if oracle is not None:
+        want_code, want_out, want_err = oracle
+        if want_code < 0:
+            want_code = 128 - want_code
+        if code != want_code:
+            return f"exit code {code}, the host's kernel gives {want_code}"
+        if out != want_out:
+            return f"stdout {out[:300]!r}, the host's kernel gives {want_out[:300]!r}"
+        if err != want_err:
+            return f"stderr {err[:300]!r}, the host's kernel gives {want_err[:300]!r}"
+        return None
+    if case.code is not None and code != case.code:
+        return f"exit code {code}, want {case.code}"
+    if case.out is not None and not re.fullmatch(case.out, out):
+        return f"stdout {out[:300]!r} does not match {case.out!r}"
+    if case.err is not None and not re.search(case.err, err):
+        return f"stderr {err[:300]!r} has no {case.err!r}"
+    return None
+
+
+def platform_missing(platform):
+    if platform == "kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "/dev/kvm cannot be opened"
+    if platform == "emulate" and subprocess.run(["which", "qemu-system-x86_64"], capture_output=True).returncode:
+        return "qemu-system-x86_64 is not installed"
+    if os.geteuid() != 0:
+        return "the oracle needs root (chroot, mount)"
+    return None
+
+
+def main():
+    platform, prefixes = sys.argv[1], sys.argv[2:]
+    missing = platform_missing(platform)
+    if missing:
+        print("SKIP", missing)
+        return 77
+    failed = 0
+    chosen = [c for c in CASES if (not prefixes or any(c.name.startswith(p) for p in prefixes)) and
+              (platform != "emulate" or c.smoke or prefixes) and
+              (platform != "native" or c.native) and
+              os.path.exists(os.path.join(IMAGES, c.image, "index.json"))]
+    with tempfile.TemporaryDirectory() as folder:
+        roots = Roots(folder)
+        print(f"1..{len(chosen)}")
+        for n, case in enumerate(chosen, 1):
+            oracle = run(native_command(roots, case), case, LIMIT_S["native"]) if case.native or platform == "native" else None
+            start = time.monotonic()
+            got = oracle if platform == "native" else run(guest_command(platform, case), case, LIMIT_S[platform])
+            why = judge(case, got, None if platform == "native" else oracle)
+            failed += why is not None
+            print(f"{'not ok' if why else 'ok'} {n} - {case.name} ({(time.monotonic() - start) * 1000:.0f} ms)", flush=True)
+            if why:
+                print(f"# {why}\n# stderr: {got[2][:500]!r}", flush=True)
+    print(f"{len(chosen) - failed} passed, {failed} failed")
+    return 1 if failed or not chosen else 0
+
+
+sys.exit(main())

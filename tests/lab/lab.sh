@@ -1,0 +1,158 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# lab.sh: run a command on an emulated x86-64 Linux host that has hardware
+# virtualization (QEMU TCG, an EPYC with SVM and nested paging), so that
+# /dev/kvm in there is the real thing.
+#
+#   lab.sh [--smp N] [--mem MIB] [--timeout S] [--log FILE] -- CMD [ARG...]
+#   lab.sh --prepare          only download the kernel and build the initrd
+#
+# CMD runs as root in this machine's own files (read-only over virtiofs, under
+# a throw-away overlay), in the current directory. Its output comes out live;
+# the exit status is CMD's; 124 out of time; 125 the lab itself failed.
+# Needs root, qemu-system-x86, qemu-system-common (virtiofsd), cpio, kmod and,
+# once, Debian's mirror. Cache: LAB_CACHE (~/.cache/limpet-lab).
+set -euo pipefail
+die() { echo "lab: $*" >&2; exit 125; }
+SMP=2 MEM=2048 TIMEOUT=600 LOG= PREPARE=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --) shift; break ;;
+    --prepare) PREPARE=1; shift ;;
+    --smp) SMP=$2; shift 2 ;;
+    --mem) MEM=$2; shift 2 ;;
+    --timeout) TIMEOUT=$2; shift 2 ;;
+    --log) LOG=$2; shift 2 ;;
+    *) die "unknown option $1" ;;
+    esac
+done
+[ -n "$PREPARE" ] || [ $# -gt 0 ] || die "no command after --"
+[ "$(id -u)" = 0 ] || die "must be root"
+CACHE=${LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/limpet-lab}/x86_64
+VIRTIOFSD=/usr/lib/qemu/virtiofsd
+for tool in qemu-system-x86_64 cpio depmod modprobe; do
+    command -v $tool >/dev/null || die "$tool is missing: apt-get install qemu-system-x86 cpio kmod"
+done
+[ -x $VIRTIOFSD ] || die "$VIRTIOFSD is missing: apt-get install qemu-system-common"
+mkdir -p "$CACHE"
+
+init_script() {
+    cat <<'INIT'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin:/sbin
+mount -t proc p /proc; mount -t sysfs s /sys; mount -t devtmpfs d /dev
+modprobe -qa virtio_pci virtio_console virtiofs overlay kvm_amd tun loop erofs
+mkdir -p /lower /up /root2
+mount -t virtiofs -o ro root /lower && mount -t tmpfs -o size=70% u /up || poweroff -f
+mkdir /up/u /up/w
+mount -t overlay -o lowerdir=/lower,upperdir=/up/u,workdir=/up/w o /root2
+for m in proc sys dev; do mount --bind /$m /root2/$m; done
+cd /root2
+mkdir -p dev/pts dev/shm
+mount -t devpts -o ptmxmode=666 p dev/pts
+for t in dev/shm tmp run; do mount -t tmpfs -o mode=1777 t $t; done
+mount -t cgroup2 c sys/fs/cgroup
+ln -sf /proc/self/fd dev/fd
+/bin/busybox ip link set lo up
+/bin/busybox hostname lab
+cp /cmd run/cmd
+port() { for p in sys/class/virtio-ports/*; do [ "$(cat $p/name)" = $1 ] && echo dev/${p##*/}; done; }
+mkfifo /pipe
+cat /pipe >$(port out) & reader=$!
+chroot . /bin/bash /run/cmd </dev/null >/pipe 2>&1
+echo $? >/rc
+n=0; while kill -0 $reader 2>/dev/null && [ $n -lt 40 ]; do sleep 0.05; n=$((n+1)); done
+cat /rc >$(port rc)
+poweroff -f
+INIT
+}
+
+prepare() {
+    local W=$CACHE/work version kernel
+    rm -rf "$W"
+    mkdir -p "$W"/{x,root}
+    kernel=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image-[0-9]/ {print $2; exit}')
+    [ -n "$kernel" ] || { apt-get -q update >/dev/null 2>&1
+        kernel=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image-[0-9]/ {print $2; exit}'); }
+    [ -n "$kernel" ] || die "no linux-image-cloud-amd64 in apt's sources"
+    version=${kernel#linux-image-}
+    for try in 1 2 3; do
+        (cd "$W" && apt-get -q -o APT::Sandbox::User=root download "$kernel" busybox-static) >"$W/log" 2>&1 && break
+        [ $try = 3 ] && { tail -3 "$W/log" >&2; die "cannot download $kernel"; }
+        sleep 3
+    done
+    for deb in "$W"/*.deb; do dpkg -x "$deb" "$W/x"; done
+    depmod -b "$W/x" "$version"
+    local R=$W/root f
+    mkdir -p "$R"/{bin,sbin,proc,sys,dev,lib/modules/"$version"}
+    cp "$W/x/bin/busybox" "$R/bin/busybox"
+    ln -s /bin/busybox "$R/sbin/modprobe"
+    for m in virtio_pci virtio_console virtiofs overlay kvm_amd tun loop erofs; do
+        modprobe -d "$W/x" -S "$version" --show-depends $m | awk '$1 == "insmod" {print $2}'
+    done | sort -u | while read -r f; do
+        mkdir -p "$R/$(dirname "${f#"$W"/x/}")"
+        cp "$f" "$R/${f#"$W"/x/}"
+    done
+    cp "$W/x/lib/modules/$version"/modules.{order,builtin,builtin.modinfo} "$R/lib/modules/$version/"
+    depmod -b "$R" "$version"
+    init_script >"$R/init"
+    chmod 755 "$R/init"
+    (cd "$R" && find . | sort | cpio -o -H newc --quiet -R 0:0 | gzip -1) >"$CACHE/initrd"
+    cp "$W/x/boot/vmlinuz-$version" "$CACHE/vmlinuz"
+    rm -rf "$W"
+    echo "$KEY" >"$CACHE/ready"
+}
+
+KEY=$(cksum <"$0")
+exec 9>"$CACHE/lock"
+flock -w 900 9 || die "another run holds $CACHE/lock"
+[ "$(cat "$CACHE/ready" 2>/dev/null)" = "$KEY" ] || prepare
+exec 9>&-
+[ -z "$PREPARE" ] || { echo "lab: ready"; exit 0; }
+
+T=$(mktemp -d)
+PIDS=()
+cleanup() {
+    trap - EXIT
+    for pid in "${PIDS[@]}"; do kill "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
+    rm -rf "$T"
+}
+trap cleanup EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT
+
+$VIRTIOFSD --socket-path="$T/root.sock" -o source=/,sandbox=chroot,cache=always >"$T/fs.log" 2>&1 &
+PIDS+=($!)
+for _ in $(seq 100); do [ -S "$T/root.sock" ] && break; sleep 0.05; done
+[ -S "$T/root.sock" ] || { cat "$T/fs.log" >&2; die "virtiofsd did not start"; }
+{
+    printf 'export PATH=%q HOME=/root LAB=1\ncd %q || exit 125\nexec' "$PATH" "$PWD"
+    printf ' %q' "$@"
+    echo
+} >"$T/cmd"
+cat "$CACHE/initrd" <(cd "$T" && echo cmd | cpio -o -H newc --quiet | gzip -1) >"$T/initrd"
+: >"$T/out"
+timeout --foreground -k 5 "$TIMEOUT" qemu-system-x86_64 -M q35,memory-backend=mem \
+    -cpu EPYC,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,-nrip-save,-xsavec \
+    -accel tcg,thread=multi -smp "$SMP" -m "$MEM" -object memory-backend-memfd,id=mem,size="${MEM}M",share=on \
+    -nodefaults -no-user-config -display none -no-reboot -serial file:"${LOG:-$T/console}" -device virtio-rng-pci \
+    -chardev socket,id=root,path="$T/root.sock" -device vhost-user-fs-pci,chardev=root,tag=root \
+    -device virtio-serial-pci,ioeventfd=off \
+    -chardev file,id=out,path="$T/out" -device virtserialport,chardev=out,name=out \
+    -chardev file,id=rc,path="$T/rc" -device virtserialport,chardev=rc,name=rc \
+    -kernel "$CACHE/vmlinuz" -initrd "$T/initrd" \
+    -append "console=ttyS0 panic=-1 loglevel=5 tsc=reliable" </dev/null 2>"$T/qemu.err" &
+QEMU=$!
+PIDS+=($QEMU)
+tail -n +1 -f -s 0.1 --pid=$QEMU "$T/out" &
+TAIL=$!
+status=0
+wait $QEMU || status=$?
+wait $TAIL || true
+cat "$T/qemu.err" >&2
+if [ -s "$T/rc" ]; then exit "$(tr -cd 0-9 <"$T/rc")"; fi
+[ $status != 124 ] || { echo "lab: out of time after $TIMEOUT s" >&2; exit 124; }
+tail -n 20 "${LOG:-$T/console}" >&2 || true
+die "no exit status (QEMU $status)"
