@@ -116,5 +116,5 @@ struct lx_stack {
 };
 #define LX_SS_ONSTACK    1
 #define LX_SS_DISABLE    2
-#define LX_SS_AUTODISARM (1 << 31)
+#define LX_SS_AUTODISARM INT32_MIN /* bit 31 */
 ABI_SIZE(struct lx_stack, 24);

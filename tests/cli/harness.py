@@ -65,7 +65,8 @@ class Box:
             f.write(f"{hexid}\n{self.image}\n")
 
     def env(self, **extra):
-        e = dict(os.environ, LIMPET_ROOT=self.root, LIMPET_LIBEXEC=self.libexec)
+        e = dict(os.environ, LIMPET_ROOT=self.root, LIMPET_LIBEXEC=self.libexec,
+                 LIMPET_KVM="/dev/null")
         e.update(extra)
         return e
 

@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 
 #include "abi/ctl.h"
 
-enum { FAKE_CLIENTS = 8, FAKE_CONFIG_MAX = 1 << 20 };
+enum { FAKE_CLIENTS = 8 };
 
 struct fake {
     json_t *config;
@@ -242,17 +243,30 @@ static void fake_program(struct fake *f)
     fake_end(f, CTL_EXITED, 0, "");
 }
 
+/* Not a boot blob: the configuration, for a test to look at. */
+static int fake_write_blob(const struct fake *f, int fd)
+{
+    char *text = json_dumps(f->config, 0);
+    ssize_t n = write(fd, text, strlen(text));
+    free(text);
+    return n > 0 ? 0 : 125;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 3 || strcmp(argv[1], "--config-fd") != 0)
+    bool blob = argc == 5 && strcmp(argv[3], "--blob-fd") == 0;
+    if ((argc != 3 && !blob) || strcmp(argv[1], "--config-fd") != 0)
         return 125;
     (void)prctl(PR_SET_NAME, "fake-vmm");
     json_error_t je;
-    struct fake f = {.config = json_loadfd(atoi(argv[2]), 0, &je)}; /* NOLINT */
+    struct fake f = {.config =
+                         json_loadfd((int)strtol(argv[2], NULL, 10), 0, &je)};
     if (f.config == NULL) {
         (void)fprintf(stderr, "fake vmm: %s\n", je.text);
         return 125;
     }
+    if (blob)
+        return fake_write_blob(&f, (int)strtol(argv[4], NULL, 10));
     json_t *stdio = json_object_get(f.config, "stdio");
     f.args = json_object_get(
         json_array_get(json_object_get(f.config, "containers"), 0), "args");

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What every verb shares. A verb returns the exit code of the program. */
+#pragma once
+
+#include "cli/opt.h"
+#include "supervisor/state.h"
+
+enum { CLI_LIMPET_FAILED = 125 };
+
+struct verb {
+    const char *name;
+    int (*run)(int argc, char **argv); /* arguments after the verb */
+    const char *usage;                 /* after "limpet NAME" */
+    const char *what;
+};
+
+extern const struct verb cli_verbs[]; /* ends with a NULL name */
+
+int cli_run(int argc, char **argv);
+int cli_ps(int argc, char **argv);
+int cli_logs(int argc, char **argv);
+int cli_stop(int argc, char **argv);
+int cli_kill(int argc, char **argv);
+int cli_wait(int argc, char **argv);
+int cli_rm(int argc, char **argv);
+int cli_image(int argc, char **argv);
+int cli_version(int argc, char **argv);
+int cli_help(int argc, char **argv);
+
+/* "limpet: message" on stderr; returns CLI_LIMPET_FAILED. */
+int cli_fail(const struct err *e);
+/* "Error: message" on stderr, as docker's client; returns 1. */
+int cli_error(const struct err *e);
+/* Message and "See 'limpet VERB --help'."; returns CLI_LIMPET_FAILED. */
+int cli_usage_error(const char *verb, const struct err *e);
+/* Usage of a verb and the flags of `table` that it takes; returns 0. */
+int cli_print_help(const char *verb, const struct opt *table);
+
+/* Open the state directory of --root (may be NULL). */
+int cli_open_state(const char *root, struct state *s, struct err *e);
+
+/* Signal number of "TERM", "SIGTERM", "15" or "RTMIN+3"; -EINVAL. */
+int cli_parse_signal(const char *text, struct err *e);
+
+/* A verb over containers: `each` for every reference of `r`, errors printed,
+ * the reference printed when `echo`. Returns 1 if any failed. */
+struct cli_each {
+    int (*each)(const struct state *s, const char *id, const struct cli_each *c,
+                struct err *e);
+    long seconds; /* stop */
+    int signo;    /* kill, stop (0: the image's) */
+    bool force;   /* rm */
+    bool echo;
+    bool forgive; /* a missing container is no failure (rm -f) */
+};
+int cli_for_each(const struct opt_reader *r, const char *root,
+                 const struct cli_each *c);

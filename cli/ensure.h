@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+/* An image in the store, converting it only if it is not there. */
+#pragma once
+
+#include "cli/run.h"
+
+struct err;
+struct host;
+struct state;
+
+/* HEX of the reference. When limpet-image fails it has printed why, and the
+ * message in *e is empty. */
+int ensure_image(const struct host *h, const struct state *s, const char *ref,
+                 enum run_pull pull, char hex[65], struct err *e);

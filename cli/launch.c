@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/launch.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/auto.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/path.h"
+#include "cli/attach.h"
+#include "cli/common.h"
+#include "cli/ensure.h"
+#include "cli/run.h"
+#include "supervisor/config.h"
+#include "supervisor/emulate.h"
+#include "supervisor/names.h"
+#include "supervisor/spawn.h"
+
+void launch_mark(const struct launch *l, const char *phase)
+{
+    struct timespec t;
+    if (l->phases < 0)
+        return;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    (void)dprintf(l->phases, "%s %lld\n", phase,
+                  (long long)t.tv_sec * 1000000000 + t.tv_nsec);
+}
+
+static int launch_open_kvm(struct launch *l, struct err *e)
+{
+    const char *other = getenv("LIMPET_KVM"); /* tests without a VM */
+    l->kvm = open(other != NULL ? other : "/dev/kvm", O_RDWR | O_CLOEXEC);
+    if (l->kvm >= 0)
+        return 0;
+    int code = -errno;
+    if (code == -EACCES || code == -EPERM)
+        return err_set(e, code,
+                       "/dev/kvm: no permission: add your user to its group "
+                       "(usermod -aG kvm USER) and log in again");
+    if (code == -ENOENT || code == -ENODEV || code == -ENXIO)
+        return err_set(e, code,
+                       "/dev/kvm: not there: load the module (modprobe "
+                       "kvm_intel or kvm_amd), or switch virtualization on "
+                       "in the firmware");
+    return err_set(e, code, "/dev/kvm: %s", strerror(-code));
+}
+
+static int launch_open_kernel(struct launch *l, struct err *e)
+{
+    char name[64];
+    l->kernel = host_open(&l->host, l->host.kernel, e);
+    if (l->kernel < 0)
+        return l->kernel;
+    (void)snprintf(name, sizeof(name), "%s.debug", l->host.kernel);
+    l->symbols = host_open(&l->host, name, NULL);
+    if (l->symbols < 0)
+        l->symbols = -1; /* backtraces in addresses, then */
+    return 0;
+}
+
+static int launch_check_platform(const struct launch *l,
+                                 const struct run_opts *o, struct err *e)
+{
+    char mine[32];
+    (void)snprintf(mine, sizeof(mine), "linux/%s", l->host.arch);
+    if (o->platform == NULL || strcmp(o->platform, mine) == 0 ||
+        strcmp(o->platform, "linux") == 0)
+        return 0;
+    return err_set(e, -ENOTSUP, "--platform %.64s: this host runs %s only",
+                   o->platform, mine);
+}
+
+/* Days since 1970-01-01 to a date of the proleptic Gregorian calendar, in
+ * 400-year eras that start in March; gmtime(3) would read /etc/localtime. */
+static void launch_date(int64_t days, int *year, int *month, int *day)
+{
+    days += 719468; /* 0000-03-01 */
+    int64_t era = days / 146097;
+    int64_t doe = days % 146097;
+    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    int64_t mp = (5 * doy + 2) / 153;
+    *day = (int)(doy - (153 * mp + 2) / 5 + 1);
+    *month = (int)(mp < 10 ? mp + 3 : mp - 9);
+    *year = (int)(yoe + era * 400 + (*month <= 2));
+}
+
+static void launch_time(char *out, size_t size)
+{
+    struct timespec t;
+    int y;
+    int m;
+    int d;
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    launch_date(t.tv_sec / 86400, &y, &m, &d);
+    int s = (int)(t.tv_sec % 86400);
+    (void)snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", y, m, d,
+                   s / 3600, s / 60 % 60, s % 60, t.tv_nsec);
+}
+
+static json_t *launch_state_config(const struct launch *l,
+                                   const struct run_opts *o)
+{
+    char created[48];
+    char manifest[80];
+    json_t *run = json_object_get(l->image.doc, "run");
+    const char *stop = json_string_value(json_object_get(run, "stop_signal"));
+    launch_time(created, sizeof(created));
+    (void)snprintf(manifest, sizeof(manifest), "sha256:%s", l->hex);
+    return json_pack(
+        "{s:i, s:s, s:s, s:s, s:s, s:O, s:s, s:b, s:b, s:s, s:I, s:i, s:s}",
+        "version", 1, "id", l->vm.id, "name", l->vm.name, "image", o->image,
+        "manifest", manifest, "command", l->process.args, "created", created,
+        "auto_remove", o->rm, "tty", o->tty, "stop_signal",
+        stop != NULL && stop[0] != '\0' ? stop : "SIGTERM", "memory",
+        (json_int_t)l->memory, "vcpus", (int)l->vcpus, "accel",
+        o->emulate ? "emulate" : "kvm");
+}
+
+static int launch_open_stdin(struct launch *l, const struct run_opts *o,
+                             struct err *e)
+{
+    int ends[2];
+    l->stdin_fd = -1;
+    if (!o->interactive)
+        return 0;
+    if (o->detach) {
+        /* Open for ever and never readable: what `-dit` means. */
+        l->stdin_fd = eventfd(0, EFD_CLOEXEC);
+        return l->stdin_fd < 0
+                   ? err_set(e, -errno, "eventfd: %s", strerror(errno))
+                   : 0;
+    }
+    if (!isatty(STDIN_FILENO)) {
+        l->stdin_fd = STDIN_FILENO;
+        return 0;
+    }
+    /* A terminal is read by us, so that job control stops the reading too. */
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return err_set(e, -errno, "pipe: %s", strerror(errno));
+    l->stdin_fd = ends[0];
+    l->stdin_pump = ends[1];
+    return 0;
+}
+
+static int launch_open_stdio(struct launch *l, const struct run_opts *o,
+                             struct err *e)
+{
+    struct winsize w;
+    l->rows = 24;
+    l->cols = 80;
+    if (o->tty &&
+        (ioctl(STDIN_FILENO, TIOCGWINSZ, &w) == 0 ||
+         ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0) &&
+        w.ws_row > 0 && w.ws_col > 0) {
+        l->rows = w.ws_row;
+        l->cols = w.ws_col;
+    }
+    if (o->detach) {
+        l->null = path_open(AT_FDCWD, "/dev/null", O_RDWR, e);
+        if (l->null < 0)
+            return l->null;
+    }
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return err_set(e, -errno, "socketpair: %s", strerror(errno));
+    l->client = pair[0];
+    l->monitor_client = pair[1];
+    return launch_open_stdin(l, o, e);
+}
+
+static void launch_fill_config(const struct launch *l, const struct run_opts *o,
+                               struct config *c)
+{
+    *c = (struct config){
+        .name = l->vm.name,
+        .kvm_fd = l->kvm,
+        .kernel_fd = l->kernel,
+        .symbols_fd = l->symbols,
+        .memory = l->memory,
+        .vcpus = l->vcpus,
+        .image_fds = l->image.fds,
+        .image_count = l->image.fd_count,
+        .stdin_fd = l->stdin_fd,
+        .stdout_fd = o->detach ? l->null : STDOUT_FILENO,
+        .stderr_fd = o->detach ? l->null : STDERR_FILENO,
+        .log_fd = l->vm.log,
+        .client_fd = l->monitor_client,
+        .listen_fd = l->vm.listen,
+        .lock_fd = l->vm.lock,
+        .exit_fd = l->vm.exit,
+        .vmm_log_fd = l->vm.vmm_log,
+        .phases_fd = l->phases,
+        .tty = o->tty,
+        .stdin_open = o->interactive,
+        .rows = l->rows,
+        .cols = l->cols,
+        .process = &l->process,
+        .hostname = l->hostname,
+    };
+}
+
+static pid_t launch_monitor(const struct launch *l, const struct config *c,
+                            const char **missing, struct err *e)
+{
+    AUTO_CLOSE int config = config_write(c, e);
+    if (config < 0)
+        return config;
+    char path[PATH_MAX + 16];
+    char number[16];
+    char *argv[] = {(char[]){"limpet-vmm"}, (char[]){"--config-fd"}, number,
+                    NULL};
+    (void)snprintf(path, sizeof(path), "%s/limpet-vmm", l->host.libexec);
+    (void)snprintf(number, sizeof(number), "%d", config);
+
+    int fds[SPAWN_FDS_MAX] = {
+        config,       c->kvm_fd,    c->kernel_fd,  c->symbols_fd, c->stdin_fd,
+        c->stdout_fd, c->stderr_fd, c->log_fd,     c->client_fd,  c->listen_fd,
+        c->lock_fd,   c->exit_fd,   c->vmm_log_fd, c->phases_fd};
+    size_t n = 14;
+    static_assert(IMAGESPEC_FILES_MAX + 14 <= SPAWN_FDS_MAX, "all fit");
+    for (size_t i = 0; i < c->image_count; i++)
+        fds[n++] = c->image_fds[i];
+    struct spawn s = {.path = path,
+                      .argv = argv,
+                      .fds = fds,
+                      .fd_count = n,
+                      .spare_fd = c->vmm_log_fd};
+    launch_mark(l, "cli_spawn");
+    return spawn_program(&s, missing, e);
+}
+
+/* The container's directory, its process and its host name. */
+static int launch_prepare(struct launch *l, const struct run_opts *o,
+                          struct err *e)
+{
+    int code = o->name != NULL ? names_check(o->name, e) : 0;
+    if (code == 0)
+        code = ensure_image(&l->host, &l->state, o->image, o->pull, l->hex, e);
+    if (code == 0)
+        code = imagespec_open(l->state.root, l->hex, &l->image, e);
+    if (code == 0)
+        code = launch_open_stdio(l, o, e);
+    if (code < 0)
+        return code;
+    attach_block_signals(); /* nothing half-made from here on */
+    code = state_create(&l->state, o->name, &l->vm, e);
+    if (code < 0)
+        return code;
+
+    (void)snprintf(l->hostname, sizeof(l->hostname), "%.*s",
+                   o->hostname != NULL ? 63 : STATE_SHORT_ID,
+                   o->hostname != NULL ? o->hostname : l->vm.id);
+    json_t *env = json_copy(o->file_env);
+    (void)json_array_extend(env, o->flag_env);
+    struct process_options p = {
+        .entrypoint = o->entrypoint,
+        .args = o->args,
+        .arg_count = o->arg_count,
+        .env = env,
+        .workdir = o->workdir,
+        .user = o->user,
+        .hostname = l->hostname,
+        .tty = o->tty,
+    };
+    code = process_make(l->image.doc, &p, &l->process, e);
+    json_decref(env);
+    return code;
+}
+
+static int launch_run(struct launch *l, const struct run_opts *o, struct err *e)
+{
+    l->memory = o->memory != 0 ? o->memory : host_memory();
+    l->vcpus = o->emulate ? 1 : o->vcpus != 0 ? o->vcpus : host_vcpus();
+    json_t *config = launch_state_config(l, o);
+    if (config == NULL)
+        return err_set(e, -EINVAL, "the image's name is not UTF-8");
+    int code = state_start(&l->vm, config, !o->rm || o->detach, e);
+    json_decref(config);
+    if (code < 0)
+        return code;
+
+    const char *missing = "";
+    struct config c;
+    launch_fill_config(l, o, &c);
+    l->pid = o->emulate ? emulate_start(&l->host, &c, &l->image, &missing, e)
+                        : launch_monitor(l, &c, &missing, e);
+    if (l->pid < 0)
+        return (int)l->pid;
+    state_set_pid(&l->vm, l->pid);
+    if (missing[0] != '\0')
+        (void)dprintf(l->vm.vmm_log,
+                      "limpet: this host refuses the monitor %s\n", missing);
+    return 0;
+}
+
+static void launch_close(int *fd)
+{
+    if (*fd >= 0)
+        (void)close(*fd);
+    *fd = -1;
+}
+
+int launch_start(struct launch *l, const struct run_opts *o, struct err *e)
+{
+    *l = (struct launch){.kvm = -1,
+                         .kernel = -1,
+                         .symbols = -1,
+                         .null = -1,
+                         .client = -1,
+                         .monitor_client = -1,
+                         .stdin_fd = -1,
+                         .stdin_pump = -1,
+                         .phases = -1};
+    const char *phases = getenv("LIMPET_PHASES");
+    if (phases != NULL)
+        l->phases =
+            open(phases, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    launch_mark(l, "cli_start");
+    int code = host_init(&l->host, e);
+    if (code == 0)
+        code = launch_check_platform(l, o, e);
+    if (code == 0)
+        code = cli_open_state(o->root, &l->state, e);
+    if (code == 0 && !o->emulate) {
+        code = launch_open_kvm(l, e);
+        l->kvm_refused = code < 0;
+    }
+    if (code == 0)
+        code = launch_open_kernel(l, e);
+    if (code == 0)
+        code = launch_prepare(l, o, e);
+    if (code == 0)
+        code = launch_run(l, o, e);
+    if (code < 0) {
+        if (l->vm.dir > 0)
+            (void)state_remove(&l->state, l->vm.id, l->vm.name, NULL);
+        launch_fini(l);
+        return code;
+    }
+    /* The monitor's ends are its alone now: their closing is a message. */
+    launch_close(&l->monitor_client);
+    launch_close(&l->vm.lock);
+    launch_close(&l->vm.listen);
+    if (l->stdin_fd > STDIN_FILENO)
+        launch_close(&l->stdin_fd);
+    return 0;
+}
+
+void launch_fini(struct launch *l)
+{
+    int *fds[] = {&l->kvm,    &l->kernel,         &l->symbols,    &l->phases,
+                  &l->client, &l->monitor_client, &l->stdin_pump, &l->null};
+    for (size_t i = 0; i < ARRAY_COUNT(fds); i++)
+        launch_close(fds[i]);
+    if (l->stdin_fd > STDIN_FILENO)
+        launch_close(&l->stdin_fd);
+    process_fini(&l->process);
+    imagespec_fini(&l->image);
+    state_vm_fini(&l->vm);
+    state_fini(&l->state);
+}

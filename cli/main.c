@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+/* limpet: picks the verb. */
+#include <jansson.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+#include "base/err.h"
+#include "cli/common.h"
+
+const struct verb cli_verbs[] = {
+    {"run", cli_run, "[FLAGS] IMAGE [COMMAND [ARG...]]",
+     "Run an image in its own micro-VM"},
+    {"ps", cli_ps, "[FLAGS]", "List containers"},
+    {"logs", cli_logs, "[FLAGS] CONTAINER", "Show a container's output"},
+    {"stop", cli_stop, "[FLAGS] CONTAINER...",
+     "Ask containers to end, then make them"},
+    {"kill", cli_kill, "[FLAGS] CONTAINER...", "Send a signal"},
+    {"wait", cli_wait, "CONTAINER...",
+     "Wait for containers to end, print their exit codes"},
+    {"rm", cli_rm, "[FLAGS] CONTAINER...", "Remove containers"},
+    {"image", cli_image, "export --erofs [--root DIR] IMAGE FILE",
+     "Write an image's root file system as one file"},
+    {"version", cli_version, "", "Show the version"},
+    {"help", cli_help, "[VERB]", "Show this, or a verb's flags"},
+    {0},
+};
+
+static const struct verb *main_find_verb(const char *name)
+{
+    for (const struct verb *v = cli_verbs; v->name != NULL; v++)
+        if (strcmp(v->name, name) == 0)
+            return v;
+    return NULL;
+}
+
+/* jansson would open /dev/urandom for this. */
+static void main_seed_json(void)
+{
+    uint32_t seed = 0;
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): the kernel's interface */
+    const void *random = (const void *)getauxval(AT_RANDOM);
+    if (random != NULL)
+        memcpy(&seed, random, sizeof(seed));
+    json_object_seed(seed | 1);
+}
+
+int main(int argc, char **argv)
+{
+    main_seed_json();
+    const char *name = argc > 1 ? argv[1] : "help";
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        name = "help";
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-v") == 0)
+        name = "version";
+    const struct verb *v = main_find_verb(name);
+    if (v == NULL) {
+        (void)fprintf(stderr,
+                      "limpet: '%s' is not a limpet command.\n"
+                      "See 'limpet help'.\n",
+                      name);
+        return CLI_LIMPET_FAILED;
+    }
+    int code = v->run(argc > 1 ? argc - 2 : 0, argv + (argc > 1 ? 2 : 1));
+    if (fflush(stdout) != 0 && code == 0)
+        code = CLI_LIMPET_FAILED;
+    return code;
+}

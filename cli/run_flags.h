@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The flags of `limpet run`: docker's whole list, and what we do about it. */
+#pragma once
+
+#include "cli/opt.h"
+
+enum run_flag {
+    RUN_RM = 1,
+    RUN_INTERACTIVE,
+    RUN_TTY,
+    RUN_ENV,
+    RUN_ENV_FILE,
+    RUN_WORKDIR,
+    RUN_USER,
+    RUN_ENTRYPOINT,
+    RUN_NAME,
+    RUN_HOSTNAME,
+    RUN_MEMORY,
+    RUN_VCPUS,
+    RUN_PULL,
+    RUN_ROOT,
+    RUN_DETACH,
+    RUN_ACCEL,
+    RUN_PLATFORM,
+    RUN_HELP,
+};
+
+extern const struct opt run_flags[];

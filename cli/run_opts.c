@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "abi/boot.h"
+
+#include "base/auto.h"
+#include "base/err.h"
+#include "base/parse.h"
+#include "cli/run.h"
+#include "cli/run_flags.h"
+
+#define RUN_MEMORY_STEP (UINT64_C(2) << 20)
+#define RUN_MEMORY_MIN  (UINT64_C(16) << 20)
+#define RUN_MEMORY_MAX  (UINT64_C(64) << 30)
+
+enum { RUN_HOSTNAME_MAX = 63 };
+
+static int run_opts_memory(struct run_opts *o, const char *text, struct err *e)
+{
+    uint64_t size;
+    if (parse_size(text, &size) < 0)
+        return err_set(e, -EINVAL,
+                       "invalid argument \"%.64s\" for \"-m, --memory\" flag: "
+                       "invalid size: '%.64s'",
+                       text, text);
+    if (size < RUN_MEMORY_MIN || size > RUN_MEMORY_MAX)
+        return err_set(e, -ERANGE,
+                       "-m %.64s: a VM has between 16 MiB and 64 GiB of RAM",
+                       text);
+    o->memory = (size + RUN_MEMORY_STEP - 1) & ~(RUN_MEMORY_STEP - 1);
+    return 0;
+}
+
+static int run_opts_vcpus(struct run_opts *o, const char *text, struct err *e)
+{
+    uint64_t n;
+    if (parse_u64(text, 1, BOOT_CPU_MAX, &n) < 0)
+        return err_set(e, -EINVAL,
+                       "--vcpus %.64s: must be a whole number between 1 "
+                       "and %d",
+                       text, BOOT_CPU_MAX);
+    o->vcpus = (unsigned)n;
+    return 0;
+}
+
+static int run_opts_word(const char *flag, const char *text,
+                         const char *const *words, int *out, struct err *e)
+{
+    for (int i = 0; words[i] != NULL; i++) {
+        if (strcmp(words[i], text) == 0) {
+            *out = i;
+            return 0;
+        }
+    }
+    return err_set(e, -EINVAL, "--%s %.64s: must be %s, %s%s%s", flag, text,
+                   words[0], words[1], words[2] != NULL ? " or " : "",
+                   words[2] != NULL ? words[2] : "");
+}
+
+static int run_opts_hostname(struct run_opts *o, const char *text,
+                             struct err *e)
+{
+    size_t n = strlen(text);
+    if (n > RUN_HOSTNAME_MAX || strpbrk(text, " \t\n/") != NULL)
+        return err_set(e, -EINVAL,
+                       "invalid hostname %.80s: at most %d bytes, no spaces",
+                       text, RUN_HOSTNAME_MAX);
+    o->hostname = n > 0 ? text : NULL;
+    return 0;
+}
+
+static int run_opts_value(struct run_opts *o, const struct opt_seen *f,
+                          struct err *e)
+{
+    static const char *const pulls[] = {"missing", "always", "never", NULL};
+    static const char *const accels[] = {"kvm", "emulate", NULL};
+    int n = 0;
+    int code = 0;
+    switch (f->id) {
+    case RUN_ENV: return run_env_flag(o->flag_env, f->value, e);
+    case RUN_ENV_FILE: return run_env_file(o->file_env, f->value, e);
+    case RUN_MEMORY: return run_opts_memory(o, f->value, e);
+    case RUN_VCPUS: return run_opts_vcpus(o, f->value, e);
+    case RUN_HOSTNAME: return run_opts_hostname(o, f->value, e);
+    case RUN_PULL:
+        code = run_opts_word("pull", f->value, pulls, &n, e);
+        o->pull = (enum run_pull)n;
+        return code;
+    case RUN_ACCEL:
+        code = run_opts_word("accel", f->value, accels, &n, e);
+        o->emulate = n == 1;
+        return code;
+    default: return err_set(e, -EINVAL, "--%s: forgotten here", f->name);
+    }
+}
+
+static int run_opts_take(struct run_opts *o, const struct opt_seen *f,
+                         struct err *e)
+{
+    bool on = strcmp(f->value, "true") == 0;
+    switch (f->id) {
+    case RUN_RM: o->rm = on; return 0;
+    case RUN_INTERACTIVE: o->interactive = on; return 0;
+    case RUN_TTY: o->tty = on; return 0;
+    case RUN_DETACH: o->detach = on; return 0;
+    case RUN_HELP: o->help = on; return 0;
+    case RUN_WORKDIR: o->workdir = f->value; return 0;
+    case RUN_USER: o->user = f->value; return 0;
+    case RUN_ENTRYPOINT: o->entrypoint = f->value; return 0;
+    case RUN_NAME: o->name = f->value; return 0;
+    case RUN_ROOT: o->root = f->value; return 0;
+    case RUN_PLATFORM: o->platform = f->value; return 0;
+    default: return run_opts_value(o, f, e);
+    }
+}
+
+int run_opts_parse(int argc, char **argv, struct run_opts *o, char **rest,
+                   struct err *e)
+{
+    *o = (struct run_opts){.argv = argv, .argc = argc};
+    o->file_env = json_array();
+    o->flag_env = json_array();
+    struct opt_reader r = {
+        .table = run_flags, .argv = argv, .argc = argc, .rest = rest};
+    struct opt_seen f;
+    int code;
+    while ((code = opt_next(&r, &f, e)) == 1) {
+        code = run_opts_take(o, &f, e);
+        if (code < 0)
+            return code;
+    }
+    if (code < 0 || o->help)
+        return code;
+    if (r.rest_count == 0)
+        return err_set(e, -EINVAL, "run needs an image");
+    o->image = rest[0];
+    o->args = rest + 1;
+    o->arg_count = (size_t)r.rest_count - 1;
+    return 0;
+}
+
+void run_opts_fini(struct run_opts *o)
+{
+    json_decref(o->file_env);
+    json_decref(o->flag_env);
+    o->file_env = NULL;
+    o->flag_env = NULL;
+}

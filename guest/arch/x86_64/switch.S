@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Kernel stacks: switching, and the first code of new tasks. */
+#include "guest/arch/x86_64/asm.h"
+
+.text
+/* struct task *switch_stack(struct task *prev, struct task *next): returns
+ * prev on next's stack. arch.sp is the first word of struct task. */
+.globl switch_stack
+.type switch_stack, @function
+switch_stack:
+    push %rbp
+    push %rbx
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    mov %rsp, (%rdi)
+    mov (%rsi), %rsp
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbx
+    pop %rbp
+    mov %rdi, %rax
+    ret
+.size switch_stack, . - switch_stack
+
+/* A new kernel task: rbx = fn, r12 = arg. */
+.globl task_start_kernel
+.type task_start_kernel, @function
+task_start_kernel:
+    mov %rax, %rdi
+    mov %rbx, %rsi
+    mov %r12, %rdx
+    call task_run
+    ud2
+.size task_start_kernel, . - task_start_kernel
+
+/* A forked task: the stack pointer is at its struct arch_regs. */
+.globl task_start_user
+.type task_start_user, @function
+task_start_user:
+    mov %rax, %rdi
+    call task_run_user
+    jmp user_return
+.size task_start_user, . - task_start_user
+
+/* void enter_user(struct arch_regs *r), interrupts off */
+.globl enter_user
+.type enter_user, @function
+enter_user:
+    mov %rdi, %rsp
+    jmp user_return
+.size enter_user, . - enter_user
+
+/* void pvm_halt_now(struct pvm_vif *v): interrupts on, then halt. One that
+ * comes between the two must not find us halting afterwards: trap_kernel()
+ * steps over the hypercall when it interrupts at pvm_halt_int. */
+.globl pvm_halt_now, pvm_halt_int
+.type pvm_halt_now, @function
+pvm_halt_now:
+    push %rbx
+    mov $PVM_HC_HALT, %eax
+    movb $1, (%rdi) /* vif.if_ */
+pvm_halt_int:
+    int $PVM_HYPERCALL
+    pop %rbx
+    ret
+.size pvm_halt_now, . - pvm_halt_now

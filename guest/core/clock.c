@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The clocks programs see. */
+#include "guest/arch/arch.h"
+#include "guest/core/timer.h"
+
+static uint64_t wall_offset; /* atomic: set by settimeofday, modulo 2^64 */
+
+nsec_t clock_now(void)
+{
+    return arch_clock();
+}
+
+uint64_t clock_wall(void)
+{
+    return arch_clock_wall_base() + arch_clock() +
+           __atomic_load_n(&wall_offset, __ATOMIC_RELAXED);
+}
+
+void clock_set_wall(uint64_t ns)
+{
+    __atomic_store_n(&wall_offset, ns - arch_clock() - arch_clock_wall_base(),
+                     __ATOMIC_RELAXED);
+}

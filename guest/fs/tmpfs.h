@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * tmpfs and the overlay are one file system: an inode may have a `lower` in
+ * the EROFS image, which gives attributes, names and data until they are
+ * changed. A change stays in the inode, page by page; the inode keeps its
+ * number and identity. Removed names of the image leave pinned negative
+ * dentries (whiteouts).
+ *
+ * Inodes of the image are found by nid; unchanged ones come and go with their
+ * dentries, changed ones hold a reference to themselves while they have names.
+ */
+#pragma once
+
+#include "guest/core/list.h"
+#include "guest/fs/erofs.h"
+#include "guest/fs/inode.h"
+#include "guest/fs/pagetree.h"
+
+struct file;
+struct path;
+
+#define TMPFS_NID_BUCKETS 256
+
+struct tmpfs_sb {
+    struct superblock sb; /* first */
+    bool overlay;
+    struct erofs lower;
+    uint64_t limit, used; /* pages of file data; used: atomic */
+    uint64_t cookie;      /* last one given to a name; atomic */
+    struct spinlock lock; /* nids */
+    struct list nids[TMPFS_NID_BUCKETS];
+};
+
+#define TMPFS_HOLE UINT64_C(1) /* pages: zeros that hide the image's page */
+
+struct tmpfs_node {
+    struct inode i;           /* first */
+    bool has_lower;           /* `lower` is valid */
+    bool pinned;              /* changed: holds a reference to itself */
+    bool shared;              /* mapped shared and writable once */
+    bool linkable;            /* O_TMPFILE: may get its first name */
+    bool xattr_own;           /* xattrs replace those of the image */
+    uint32_t seals;           /* F_SEAL_* */
+    struct list nid_node;     /* in tmpfs_sb.nids; its lock */
+    struct erofs_inode lower;
+    struct list xattrs;       /* struct tmpfs_xattr; i.lock */
+    char *target;             /* symbolic link made here, owned */
+    struct spinlock page_lock; /* the rest, and changes of i.size */
+    struct pagetree pages;     /* paddrs (one reference each) or TMPFS_HOLE */
+    uint64_t own_pages;        /* paddrs in pages */
+    uint64_t lower_pages;      /* pages below this come from the image ... */
+    uint64_t lower_hidden;     /* ... except so many that are in `pages` */
+};
+
+extern const struct superblock_ops tmpfs_sb_ops;
+extern const struct inode_ops tmpfs_inode_ops;
+extern const struct dir_ops tmpfs_dir_ops;
+extern const struct file_ops tmpfs_file_ops;
+
+static inline struct tmpfs_node *tmpfs_node(struct inode *i)
+{
+    return CONTAINER_OF(i, struct tmpfs_node, i);
+}
+
+static inline struct tmpfs_sb *tmpfs_sb(const struct inode *i)
+{
+    return CONTAINER_OF(i->sb, struct tmpfs_sb, sb);
+}
+
+static inline bool tmpfs_owns(const struct inode *i)
+{
+    return i->sb->ops == &tmpfs_sb_ops;
+}
+
+/* --- tmpfs.c --- */
+struct tmpfs_node *tmpfs_node_new(struct tmpfs_sb *sb, uint32_t mode);
+/* Inode of the image by number; reference for the caller. */
+int tmpfs_node_lower(struct tmpfs_sb *sb, uint64_t nid, struct inode **out);
+/* Something of `i` is no longer as in the image (i.lock held). */
+void tmpfs_changed(struct inode *i);
+/* One name less; at none the inode is forgotten. i.lock held. */
+void tmpfs_drop_link(struct inode *i, uint32_t count);
+/* memfd_create(2). */
+int tmpfs_new_named(const char *name, uint64_t size, struct file **out);
+int tmpfs_tmpfile(const struct path *dir, uint32_t flags, uint32_t mode,
+                  struct file **out);
+
+/* --- tmpfs_dir.c --- */
+int tmpfs_exchange(struct inode *from, struct dentry *d, struct inode *to,
+                   struct dentry *over);
+
+/* --- tmpfs_data.c --- */
+int tmpfs_get_page(struct inode *i, uint64_t index, bool write,
+                   struct inode_page *out);
+/* i.lock held. 0, -ENOSPC, -ENOMEM, -EFBIG. */
+int tmpfs_resize(struct inode *i, uint64_t size);
+int tmpfs_fallocate(struct inode *i, uint32_t mode, uint64_t off, uint64_t len);
+/* SEEK_DATA, SEEK_HOLE; the inode's file system may be any. */
+int64_t inode_seek_data(struct inode *i, uint64_t pos, bool hole);
+void tmpfs_free_pages(struct tmpfs_node *n);
+void tmpfs_set_blocks(struct tmpfs_node *n); /* page_lock held or unshared */
+
+/* --- tmpfs_xattr.c --- */
+int64_t tmpfs_getxattr(struct inode *i, const char *name, void *to,
+                       size_t size);
+int tmpfs_setxattr(struct inode *i, const char *name, const void *value,
+                   size_t size, uint32_t flags);
+int64_t tmpfs_listxattr(struct inode *i, char *to, size_t size);
+void tmpfs_free_xattrs(struct tmpfs_node *n);

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+/* ioctl(2) of terminals: tty_ioctl(4). */
+#include "abi/linux/errno.h"
+
+#include "guest/core/klib.h"
+#include "guest/core/signal.h"
+#include "guest/core/timer.h"
+#include "guest/core/usercopy.h"
+#include "guest/fs/poll.h"
+#include "guest/fs/tty_impl.h"
+
+#define DRAIN_STEP UINT64_C(2000000) /* ns between looks */
+
+/* tcdrain(3). */
+static int drain(struct tty *t)
+{
+    while (t->drv->queued(t) > 0 && !t->hung) {
+        int r;
+        WAIT_FOR(r, &t->own_out, t->drv->queued(t) == 0, WAIT_SIGNALS,
+                 clock_now() + DRAIN_STEP);
+        if (r == -ERESTARTSYS)
+            return r;
+    }
+    return 0;
+}
+
+static int64_t get_termios(struct tty *t, uptr_t to, size_t size)
+{
+    mutex_lock(&t->lock);
+    struct lx_termios2 now = t->termios;
+    mutex_unlock(&t->lock);
+    return copy_to_user(to, &now, size);
+}
+
+/* `size` tells the old structure from the new; both start alike. */
+static int64_t set_termios(struct tty *t, uptr_t from, size_t size, bool wait,
+                           bool flush)
+{
+    int r = tty_check_job(t, LX_SIGTTOU);
+    if (r < 0)
+        return r;
+    mutex_lock(&t->lock);
+    struct lx_termios2 to = t->termios;
+    mutex_unlock(&t->lock);
+    if (copy_from_user(&to, from, size) < 0)
+        return -EFAULT;
+    if (wait)
+        r = drain(t);
+    if (r < 0)
+        return r;
+    mutex_lock(&t->lock);
+    if (flush)
+        ldisc_flush_input(t);
+    ldisc_set_termios(t, &to);
+    mutex_unlock(&t->lock);
+    return 0;
+}
+
+static int64_t set_winsize(struct tty *t, uptr_t from)
+{
+    struct lx_winsize w;
+    if (copy_from_user(&w, from, sizeof(w)) < 0)
+        return -EFAULT;
+    tty_set_winsize(t, &w);
+    return 0;
+}
+
+static int64_t flush(struct tty *t, uint64_t what)
+{
+    int r = tty_check_job(t, LX_SIGTTOU);
+    if (r < 0)
+        return r;
+    if (what > LX_TCIOFLUSH)
+        return -EINVAL;
+    /* Output is with the driver already; only input can be forgotten. */
+    mutex_lock(&t->lock);
+    if (what != LX_TCOFLUSH) {
+        ldisc_flush_input(t);
+        ldisc_consume(t, 0);
+    }
+    mutex_unlock(&t->lock);
+    return 0;
+}
+
+static void flow_char(struct tty *t, unsigned which)
+{
+    mutex_lock(&t->lock);
+    char c = (char)t->termios.cc[which];
+    if (c != '\0')
+        (void)t->drv->write(t, &c, 1);
+    mutex_unlock(&t->lock);
+}
+
+static int64_t flow(struct tty *t, uint64_t what)
+{
+    int r = tty_check_job(t, LX_SIGTTOU);
+    if (r < 0)
+        return r;
+    switch (what) {
+    case LX_TCOOFF: t->stopped = true; return 0;
+    case LX_TCOON:
+        t->stopped = false;
+        tty_wakeup(t);
+        return 0;
+    case LX_TCIOFF: flow_char(t, LX_VSTOP); return 0;
+    case LX_TCION: flow_char(t, LX_VSTART); return 0;
+    default: return -EINVAL;
+    }
+}
+
+static int64_t ioctl_job(struct tty *t, uint32_t cmd, uint64_t arg)
+{
+    int32_t v;
+    int r;
+    switch (cmd) {
+    case LX_TIOCSCTTY: return tty_set_controlling(t, arg == 1);
+    case LX_TIOCNOTTY: return tty_give_up(t);
+    case LX_TIOCGPGRP:
+        if (!tty_is_mine(t))
+            return -ENOTTY;
+        return put_user_u32(uptr(arg), (uint32_t)t->pgrp);
+    case LX_TIOCSPGRP:
+        if (copy_from_user(&v, uptr(arg), sizeof(v)) < 0)
+            return -EFAULT;
+        return tty_set_pgrp(t, v);
+    case LX_TIOCGSID:
+        if (!tty_is_mine(t))
+            return -ENOTTY;
+        r = tty_session_id(t, &v);
+        return r < 0 ? r : put_user_u32(uptr(arg), (uint32_t)v);
+    default: return -ENOTTY;
+    }
+}
+
+static int64_t ioctl_count(struct tty *t, uint32_t cmd, uint64_t arg)
+{
+    mutex_lock(&t->lock);
+    uint32_t n = cmd == LX_TIOCINQ ? ldisc_count(t) : 0;
+    mutex_unlock(&t->lock);
+    if (cmd == LX_TIOCOUTQ)
+        n = (uint32_t)t->drv->queued(t);
+    return put_user_u32(uptr(arg), n);
+}
+
+static int64_t ioctl_termios(struct tty *t, uint32_t cmd, uptr_t at)
+{
+    const size_t old = sizeof(struct lx_termios);
+    const size_t new = sizeof(struct lx_termios2);
+    switch (cmd) {
+    case LX_TCGETS: return get_termios(t, at, old);
+    case LX_TCGETS2: return get_termios(t, at, new);
+    case LX_TCSETS: return set_termios(t, at, old, false, false);
+    case LX_TCSETSW: return set_termios(t, at, old, true, false);
+    case LX_TCSETSF: return set_termios(t, at, old, true, true);
+    case LX_TCSETS2: return set_termios(t, at, new, false, false);
+    case LX_TCSETSW2: return set_termios(t, at, new, true, false);
+    case LX_TCSETSF2: return set_termios(t, at, new, true, true);
+    default: return -ENOTTY;
+    }
+}
+
+int64_t tty_ioctl(struct tty *t, uint32_t cmd, uint64_t arg)
+{
+    uint32_t zero;
+    switch (cmd) {
+    case LX_TIOCGWINSZ:
+        return copy_to_user(uptr(arg), &t->winsize, sizeof(t->winsize));
+    case LX_TIOCSWINSZ: return set_winsize(t, uptr(arg));
+    case LX_TIOCSCTTY:
+    case LX_TIOCNOTTY:
+    case LX_TIOCGPGRP:
+    case LX_TIOCSPGRP:
+    case LX_TIOCGSID: return ioctl_job(t, cmd, arg);
+    case LX_TIOCINQ:
+    case LX_TIOCOUTQ: return ioctl_count(t, cmd, arg);
+    case LX_TCFLSH: return flush(t, arg);
+    case LX_TCXONC: return flow(t, arg);
+    case LX_TCSBRK: /* a break itself means nothing here */
+    case LX_TCSBRKP: return drain(t);
+    case LX_TIOCSTI: return -EIO; /* as Linux with legacy_tiocsti=0 */
+    case LX_TIOCEXCL:
+    case LX_TIOCNXCL: return 0; /* root opens it all the same */
+    case LX_TIOCGEXCL: return put_user_u32(uptr(arg), 0);
+    case LX_TIOCGETD: return put_user_u32(uptr(arg), 0);
+    case LX_TIOCSETD:
+        if (copy_from_user(&zero, uptr(arg), sizeof(zero)) < 0)
+            return -EFAULT;
+        return zero == 0 ? 0 : -EINVAL;
+    case LX_TIOCGDEV: return put_user_u32(uptr(arg), (uint32_t)t->rdev);
+    default: return ioctl_termios(t, cmd, uptr(arg));
+    }
+}

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Users, groups, capabilities. credentials(7), capabilities(7). */
+#include "abi/linux/proc.h"
+
+#include "guest/core/task.h"
+#include "guest/core/usercopy.h"
+#include "guest/sys/calls_proc.h"
+
+#define ID_KEEP UINT32_MAX /* -1: leave as it is */
+
+static struct cred *cred_mine(void)
+{
+    return &current()->proc->cred;
+}
+
+int64_t sys_getuid(const uint64_t *a)
+{
+    (void)a;
+    return cred_mine()->uid;
+}
+
+int64_t sys_geteuid(const uint64_t *a)
+{
+    (void)a;
+    return cred_mine()->euid;
+}
+
+int64_t sys_getgid(const uint64_t *a)
+{
+    (void)a;
+    return cred_mine()->gid;
+}
+
+int64_t sys_getegid(const uint64_t *a)
+{
+    (void)a;
+    return cred_mine()->egid;
+}
+
+/* Three ids of one kind, as the set* calls see them. */
+struct cred_ids {
+    uint32_t real, effective, saved, fs;
+};
+
+static struct cred_ids cred_uids(const struct cred *c)
+{
+    return (struct cred_ids){c->uid, c->euid, c->suid, c->fsuid};
+}
+
+static struct cred_ids cred_gids(const struct cred *c)
+{
+    return (struct cred_ids){c->gid, c->egid, c->sgid, c->fsgid};
+}
+
+/* capabilities(7), "Effect of user ID changes on capabilities". */
+static void cred_set_uids(const struct cred_ids *ids)
+{
+    struct process *p = current()->proc;
+    struct cred *c = &p->cred;
+    unsigned long flags = spin_lock_irq(&p->sig_lock);
+    bool was_root = c->uid == 0 || c->euid == 0 || c->suid == 0;
+    bool was_effective = c->euid == 0;
+    bool is_root = ids->real == 0 || ids->effective == 0 || ids->saved == 0;
+
+    c->uid = ids->real;
+    c->euid = ids->effective;
+    c->suid = ids->saved;
+    c->fsuid = ids->fs;
+    if (was_root && !is_root && !p->keep_caps)
+        c->permitted = 0;
+    if (was_effective && c->euid != 0)
+        c->caps = 0;
+    else if (!was_effective && c->euid == 0)
+        c->caps = c->permitted;
+    c->caps &= c->permitted;
+    spin_unlock_irq(&p->sig_lock, flags);
+}
+
+static void cred_set_gids(const struct cred_ids *ids)
+{
+    struct process *p = current()->proc;
+    struct cred *c = &p->cred;
+    unsigned long flags = spin_lock_irq(&p->sig_lock);
+
+    c->gid = ids->real;
+    c->egid = ids->effective;
+    c->sgid = ids->saved;
+    c->fsgid = ids->fs;
+    spin_unlock_irq(&p->sig_lock, flags);
+}
+
+static bool cred_may(unsigned cap)
+{
+    return cred_capable(current()->proc, cap);
+}
+
+static int cred_apply_setid(struct cred_ids *ids, uint32_t id, bool may)
+{
+    if (id == ID_KEEP)
+        return -EINVAL;
+    if (may) {
+        ids->real = id;
+        ids->saved = id;
+    } else if (id != ids->real && id != ids->saved) {
+        return -EPERM;
+    }
+    ids->effective = id;
+    ids->fs = id;
+    return 0;
+}
+
+static int cred_apply_setre(struct cred_ids *ids, uint32_t real, uint32_t eff,
+                            bool may)
+{
+    struct cred_ids old = *ids;
+
+    if (real != ID_KEEP) {
+        if (!may && real != old.real && real != old.effective)
+            return -EPERM;
+        ids->real = real;
+    }
+    if (eff != ID_KEEP) {
+        if (!may && eff != old.real && eff != old.effective && eff != old.saved)
+            return -EPERM;
+        ids->effective = eff;
+    }
+    if (real != ID_KEEP || (eff != ID_KEEP && eff != old.real))
+        ids->saved = ids->effective;
+    ids->fs = ids->effective;
+    return 0;
+}
+
+static bool cred_known(const struct cred_ids *ids, uint32_t id)
+{
+    return id == ID_KEEP || id == ids->real || id == ids->effective ||
+           id == ids->saved;
+}
+
+static int cred_apply_setres(struct cred_ids *ids, const uint64_t *a, bool may)
+{
+    uint32_t real = (uint32_t)a[0];
+    uint32_t eff = (uint32_t)a[1];
+    uint32_t saved = (uint32_t)a[2];
+
+    if (!may && (!cred_known(ids, real) || !cred_known(ids, eff) ||
+                 !cred_known(ids, saved)))
+        return -EPERM;
+    if (real != ID_KEEP)
+        ids->real = real;
+    if (eff != ID_KEEP)
+        ids->effective = eff;
+    if (saved != ID_KEEP)
+        ids->saved = saved;
+    ids->fs = ids->effective;
+    return 0;
+}
+
+int64_t sys_setuid(const uint64_t *a)
+{
+    struct cred_ids ids = cred_uids(cred_mine());
+    int r = cred_apply_setid(&ids, (uint32_t)a[0], cred_may(LX_CAP_SETUID));
+
+    if (r == 0)
+        cred_set_uids(&ids);
+    return r;
+}
+
+int64_t sys_setgid(const uint64_t *a)
+{
+    struct cred_ids ids = cred_gids(cred_mine());
+    int r = cred_apply_setid(&ids, (uint32_t)a[0], cred_may(LX_CAP_SETGID));
+
+    if (r == 0)
+        cred_set_gids(&ids);
+    return r;
+}
+
+int64_t sys_setreuid(const uint64_t *a)
+{
+    struct cred_ids ids = cred_uids(cred_mine());
+    int r = cred_apply_setre(&ids, (uint32_t)a[0], (uint32_t)a[1],
+                             cred_may(LX_CAP_SETUID));
+
+    if (r == 0)
+        cred_set_uids(&ids);
+    return r;
+}
+
+int64_t sys_setregid(const uint64_t *a)
+{
+    struct cred_ids ids = cred_gids(cred_mine());
+    int r = cred_apply_setre(&ids, (uint32_t)a[0], (uint32_t)a[1],
+                             cred_may(LX_CAP_SETGID));
+
+    if (r == 0)
+        cred_set_gids(&ids);
+    return r;
+}
+
+int64_t sys_setresuid(const uint64_t *a)
+{
+    struct cred_ids ids = cred_uids(cred_mine());
+    int r = cred_apply_setres(&ids, a, cred_may(LX_CAP_SETUID));
+
+    if (r == 0)
+        cred_set_uids(&ids);
+    return r;
+}
+
+int64_t sys_setresgid(const uint64_t *a)
+{
+    struct cred_ids ids = cred_gids(cred_mine());
+    int r = cred_apply_setres(&ids, a, cred_may(LX_CAP_SETGID));
+
+    if (r == 0)
+        cred_set_gids(&ids);
+    return r;
+}
+
+static int64_t cred_put_ids(const uint64_t *a, const struct cred_ids *ids)
+{
+    if (put_user_u32(uptr(a[0]), ids->real) < 0 ||
+        put_user_u32(uptr(a[1]), ids->effective) < 0)
+        return -EFAULT;
+    return put_user_u32(uptr(a[2]), ids->saved);
+}
+
+int64_t sys_getresuid(const uint64_t *a)
+{
+    struct cred_ids ids = cred_uids(cred_mine());
+
+    return cred_put_ids(a, &ids);
+}
+
+int64_t sys_getresgid(const uint64_t *a)
+{
+    struct cred_ids ids = cred_gids(cred_mine());
+
+    return cred_put_ids(a, &ids);
+}
+
+/* These return the old id and never an error. */
+int64_t sys_setfsuid(const uint64_t *a)
+{
+    struct cred_ids ids = cred_uids(cred_mine());
+    uint32_t id = (uint32_t)a[0];
+    uint32_t old = ids.fs;
+
+    if (id != ID_KEEP &&
+        (cred_may(LX_CAP_SETUID) || id == old || cred_known(&ids, id)))
+        cred_mine()->fsuid = id;
+    return old;
+}
+
+int64_t sys_setfsgid(const uint64_t *a)
+{
+    struct cred_ids ids = cred_gids(cred_mine());
+    uint32_t id = (uint32_t)a[0];
+    uint32_t old = ids.fs;
+
+    if (id != ID_KEEP &&
+        (cred_may(LX_CAP_SETGID) || id == old || cred_known(&ids, id)))
+        cred_mine()->fsgid = id;
+    return old;
+}
+
+int64_t sys_getgroups(const uint64_t *a)
+{
+    const struct cred *c = cred_mine();
+    int32_t room = (int32_t)a[0];
+    uint32_t n = c->group_count;
+
+    if (room < 0 || (room != 0 && (uint32_t)room < n))
+        return -EINVAL;
+    if (room != 0 &&
+        copy_to_user(uptr(a[1]), c->groups, n * sizeof(c->groups[0])) < 0)
+        return -EFAULT;
+    return n;
+}
+
+int64_t sys_setgroups(const uint64_t *a)
+{
+    struct process *p = current()->proc;
+    uint32_t groups[GROUPS_MAX];
+    uint64_t n = a[0];
+
+    if (!cred_may(LX_CAP_SETGID))
+        return -EPERM;
+    if (n > GROUPS_MAX)
+        return -EINVAL;
+    if (copy_from_user(groups, uptr(a[1]), n * sizeof(groups[0])) < 0)
+        return -EFAULT;
+    unsigned long flags = spin_lock_irq(&p->sig_lock);
+    p->cred.group_count = (uint32_t)n;
+    for (uint64_t i = 0; i < n; i++)
+        p->cred.groups[i] = groups[i];
+    spin_unlock_irq(&p->sig_lock, flags);
+    return 0;
+}
+
+/* --- capabilities --- */
+
+#define CAP_VERSION_1 0x19980330u
+#define CAP_VERSION_2 0x20071026u
+#define CAP_VERSION_3 0x20080522u
+
+struct cap_header {
+    uint32_t version;
+    int32_t pid;
+};
+
+struct cap_data {
+    uint32_t effective, permitted, inheritable;
+};
+
+/* Words of 32 capabilities that this version has, or -EINVAL with ours
+ * written back (that is how a program asks). */
+static int cap_words(uint64_t at, struct cap_header *h)
+{
+    if (copy_from_user(h, uptr(at), sizeof(*h)) < 0)
+        return -EFAULT;
+    switch (h->version) {
+    case CAP_VERSION_1: return 1;
+    case CAP_VERSION_2:
+    case CAP_VERSION_3: return 2;
+    default:
+        h->version = CAP_VERSION_3;
+        if (copy_to_user(uptr(at), h, sizeof(*h)) < 0)
+            return -EFAULT;
+        return -EINVAL;
+    }
+}
+
+int64_t sys_capget(const uint64_t *a)
+{
+    struct cap_header h;
+    struct cap_data d[2];
+    int words = cap_words(a[0], &h);
+
+    if (words < 0)
+        return words == -EINVAL && a[1] == 0 ? 0 : words;
+    if (h.pid < 0)
+        return -EINVAL;
+    mutex_lock(&proc_lock);
+    const struct process *p =
+        h.pid == 0 ? current()->proc : process_find(h.pid);
+    struct cred c = p != NULL ? p->cred : (struct cred){0};
+    mutex_unlock(&proc_lock);
+    if (p == NULL)
+        return -ESRCH;
+    for (unsigned i = 0; i < 2; i++) {
+        d[i].effective = (uint32_t)(c.caps >> (32 * i));
+        d[i].permitted = (uint32_t)(c.permitted >> (32 * i));
+        d[i].inheritable = 0;
+    }
+    return copy_to_user(uptr(a[1]), d, (size_t)words * sizeof(d[0]));
+}
+
+int64_t sys_capset(const uint64_t *a)
+{
+    struct process *p = current()->proc;
+    struct cap_header h;
+    struct cap_data d[2] = {{0}};
+    int words = cap_words(a[0], &h);
+
+    if (words < 0)
+        return words;
+    if (h.pid != 0 && h.pid != p->pid)
+        return -EPERM;
+    if (copy_from_user(d, uptr(a[1]), (size_t)words * sizeof(d[0])) < 0)
+        return -EFAULT;
+    uint64_t permitted = d[0].permitted | (uint64_t)d[1].permitted << 32;
+    uint64_t effective = d[0].effective | (uint64_t)d[1].effective << 32;
+    if ((effective & ~permitted) != 0 || (permitted & ~p->cred.permitted) != 0)
+        return -EPERM;
+    unsigned long flags = spin_lock_irq(&p->sig_lock);
+    p->cred.permitted = permitted;
+    p->cred.caps = effective;
+    spin_unlock_irq(&p->sig_lock, flags);
+    return 0;
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+/* mmap(2) and its relatives. */
+#include "abi/linux/errno.h"
+
+#include "guest/core/aspace.h"
+#include "guest/core/pgtable.h"
+#include "guest/core/task.h"
+#include "guest/core/usercopy.h"
+#include "guest/core/vma.h"
+#include "guest/fs/file.h"
+#include "guest/fs/fs.h"
+#include "guest/sys/calls_mm.h"
+
+#define MS_ASYNC      1u
+#define MS_INVALIDATE 2u
+#define MS_SYNC       4u
+
+static struct aspace *mm(void)
+{
+    return current()->proc->aspace;
+}
+
+/* The file of a mapping: opened by the program, or made for MAP_SHARED memory.
+ * *out NULL: private anonymous. */
+static int64_t mmap_file(const uint64_t *a, uint32_t prot, uint32_t flags,
+                         struct file **out)
+{
+    bool shared = (flags & LX_MAP_TYPE) != LX_MAP_PRIVATE;
+    *out = NULL;
+    if ((flags & LX_MAP_ANONYMOUS) != 0)
+        return shared ? tmpfs_new_anon(a[1], out) : 0;
+    struct file *f = fd_get((int)a[4]);
+    if (f == NULL)
+        return -EBADF;
+    int r = 0;
+    if ((f->mode & FILE_READ) == 0 ||
+        (shared && (prot & LX_PROT_WRITE) != 0 && (f->mode & FILE_WRITE) == 0))
+        r = -EACCES;
+    if (r == 0)
+        r = f->ops->mmap(f, prot, flags);
+    if (r < 0)
+        file_put(f);
+    else
+        *out = f;
+    return r;
+}
+
+int64_t sys_mmap(const uint64_t *a)
+{
+    uint32_t prot = (uint32_t)a[2];
+    uint32_t flags = (uint32_t)a[3];
+    uint32_t type = flags & LX_MAP_TYPE;
+    struct file *f;
+    if (type != LX_MAP_SHARED && type != LX_MAP_PRIVATE &&
+        type != LX_MAP_SHARED_VALIDATE)
+        return -EINVAL;
+    if ((flags & LX_MAP_HUGETLB) != 0)
+        return -ENOMEM; /* no pages are reserved: programs fall back */
+    if ((flags & LX_MAP_SYNC) != 0 && type == LX_MAP_SHARED_VALIDATE)
+        return -EOPNOTSUPP;
+    if (a[1] == 0 || (a[5] & PAGE_MASK) != 0)
+        return -EINVAL;
+    int64_t r = mmap_file(a, prot, flags, &f);
+    if (r < 0)
+        return r;
+    bool anon = (flags & LX_MAP_ANONYMOUS) != 0;
+    r = aspace_map(mm(), a[0], a[1], prot, flags, f, anon ? 0 : a[5]);
+    if (f != NULL)
+        file_put(f);
+    if (r >= 0 && (flags & (LX_MAP_POPULATE | LX_MAP_LOCKED)) != 0)
+        aspace_populate(mm(), (uint64_t)r, a[1]);
+    return r;
+}
+
+int64_t sys_munmap(const uint64_t *a)
+{
+    return aspace_unmap(mm(), a[0], a[1]);
+}
+
+int64_t sys_mprotect(const uint64_t *a)
+{
+    return a[2] > UINT32_MAX ? -EINVAL
+                             : aspace_protect(mm(), a[0], a[1], (uint32_t)a[2]);
+}
+
+int64_t sys_mremap(const uint64_t *a)
+{
+    return aspace_remap(mm(), a[0], a[1], a[2], (uint32_t)a[3], a[4]);
+}
+
+int64_t sys_madvise(const uint64_t *a)
+{
+    return aspace_advise(mm(), a[0], a[1], (int)a[2]);
+}
+
+int64_t sys_brk(const uint64_t *a)
+{
+    return aspace_brk(mm(), a[0]);
+}
+
+/* Every page of [addr, addr + size) belongs to a region. */
+static int64_t mm_range(uint64_t addr, uint64_t size)
+{
+    struct vma_info m;
+    uint64_t end = addr + ROUND_UP(size, PAGE_SIZE);
+    if ((addr & PAGE_MASK) != 0)
+        return -EINVAL;
+    if (size > USER_END || addr > USER_END - size)
+        return -ENOMEM;
+    while (addr < end) {
+        if (!aspace_next_vma(mm(), addr, &m))
+            return -ENOMEM;
+        if (m.file != NULL)
+            file_put(m.file);
+        if (m.start > addr)
+            return -ENOMEM;
+        addr = m.end;
+    }
+    return 0;
+}
+
+int64_t sys_msync(const uint64_t *a)
+{
+    uint64_t flags = a[2];
+    if ((flags & ~(uint64_t)(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) != 0 ||
+        (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
+        return -EINVAL;
+    return mm_range(a[0], a[1]); /* the file's pages are the mapped ones */
+}
+
+int64_t sys_mincore(const uint64_t *a)
+{
+    uint64_t pages = ROUND_UP(a[1], PAGE_SIZE) >> PAGE_SHIFT;
+    int64_t r = mm_range(a[0], a[1]);
+    for (uint64_t i = 0; r == 0 && i < pages; i++) {
+        struct aspace *as = mm();
+        uint64_t at = a[0] + (i << PAGE_SHIFT);
+        mutex_lock(&as->lock);
+        uint8_t here = pt_count(as, at, at + PAGE_SIZE) != 0;
+        mutex_unlock(&as->lock);
+        r = copy_to_user(uptr(a[2] + i), &here, 1);
+    }
+    return r;
+}
+
+/* There is no swap: what is present stays. Locking faults everything in. */
+int64_t sys_mlock(const uint64_t *a)
+{
+    uint64_t start = ROUND_DOWN(a[0], PAGE_SIZE);
+    uint64_t size = a[1] + (a[0] - start);
+    int64_t r = mm_range(start, size);
+    if (r == 0)
+        aspace_populate(mm(), start, ROUND_UP(size, PAGE_SIZE));
+    return r;
+}
+
+int64_t sys_mlock2(const uint64_t *a)
+{
+    if (a[2] == 1) /* MLOCK_ONFAULT: pages present now or later stay */
+        return mm_range(ROUND_DOWN(a[0], PAGE_SIZE), a[1]);
+    return a[2] == 0 ? sys_mlock(a) : -EINVAL;
+}
+
+int64_t sys_munlock(const uint64_t *a)
+{
+    return mm_range(ROUND_DOWN(a[0], PAGE_SIZE), a[1]);
+}
+
+int64_t sys_mlockall(const uint64_t *a)
+{
+    return a[0] == 0 || a[0] > 7 || a[0] == 4 ? -EINVAL : 0;
+}
+
+int64_t sys_munlockall(const uint64_t *a)
+{
+    (void)a;
+    return 0;
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Scheduling calls. Every task is SCHED_OTHER with nice 0 in the end: policies
+ * and priorities are accepted where Linux lets an ordinary user set them. */
+#include "guest/core/sched.h"
+
+#include "abi/linux/proc.h"
+
+#include "guest/arch/arch.h"
+#include "guest/core/cpu.h"
+#include "guest/core/task.h"
+#include "guest/core/usercopy.h"
+#include "guest/sys/calls_proc.h"
+#include "guest/sys/timespec.h"
+
+#define SCHED_OTHER         0
+#define SCHED_FIFO          1
+#define SCHED_RR            2
+#define SCHED_BATCH         3
+#define SCHED_IDLE          5
+#define SCHED_RESET_ON_FORK 0x40000000
+#define SLICE_NS            4000000
+
+/* A reference to the thread, or NULL: ESRCH. */
+static struct task *sched_target(uint64_t tid)
+{
+    mutex_lock(&proc_lock);
+    struct task *t = (int32_t)tid == 0 ? current() : task_find((int32_t)tid);
+    if (t != NULL)
+        task_get(t);
+    mutex_unlock(&proc_lock);
+    return t;
+}
+
+static int sched_exists(uint64_t tid)
+{
+    if ((int32_t)tid < 0)
+        return -EINVAL;
+    struct task *t = sched_target(tid);
+    if (t == NULL)
+        return -ESRCH;
+    task_put(t);
+    return 0;
+}
+
+int64_t sys_sched_yield(const uint64_t *a)
+{
+    (void)a;
+    sched_yield();
+    return 0;
+}
+
+int64_t sys_sched_setaffinity(const uint64_t *a)
+{
+    uint64_t mask = 0;
+
+    if (copy_from_user(&mask, uptr(a[2]), MIN(a[1], sizeof(mask))) < 0)
+        return -EFAULT;
+    struct task *t = sched_target(a[0]);
+    if (t == NULL)
+        return -ESRCH;
+    const struct cred *me = &current()->proc->cred;
+    const struct cred *to = &t->proc->cred;
+    int r = -EPERM;
+    if (me->euid == to->euid || me->euid == to->uid ||
+        cred_capable(current()->proc, LX_CAP_SYS_NICE))
+        r = sched_set_affinity(t, mask);
+    task_put(t);
+    return r;
+}
+
+int64_t sys_sched_getaffinity(const uint64_t *a)
+{
+    uint64_t possible = (UINT64_C(1) << cpu_possible) - 1;
+
+    if (a[1] < sizeof(uint64_t) || (a[1] & 7) != 0)
+        return -EINVAL;
+    struct task *t = sched_target(a[0]);
+    if (t == NULL)
+        return -ESRCH;
+    uint64_t mask = t->affinity & possible;
+    task_put(t);
+    if (put_user_u64(uptr(a[2]), mask) < 0)
+        return -EFAULT;
+    return sizeof(mask);
+}
+
+static int sched_policy_range(int policy, int32_t *min, int32_t *max)
+{
+    switch (policy) {
+    case SCHED_FIFO:
+    case SCHED_RR:
+        *min = 1;
+        *max = 99;
+        return 0;
+    case SCHED_OTHER:
+    case SCHED_BATCH:
+    case SCHED_IDLE:
+        *min = 0;
+        *max = 0;
+        return 0;
+    default: return -EINVAL;
+    }
+}
+
+static int sched_set(uint64_t tid, int policy, uint64_t param)
+{
+    int32_t priority, min, max;
+    int r = sched_exists(tid);
+
+    if (r < 0)
+        return r;
+    if (copy_from_user(&priority, uptr(param), sizeof(priority)) < 0)
+        return -EFAULT;
+    if (sched_policy_range(policy, &min, &max) < 0 || priority < min ||
+        priority > max)
+        return -EINVAL;
+    /* Real time is refused as to a user without RLIMIT_RTPRIO. */
+    return max != 0 ? -EPERM : 0;
+}
+
+int64_t sys_sched_setscheduler(const uint64_t *a)
+{
+    return sched_set(a[0], (int)a[1] & ~SCHED_RESET_ON_FORK, a[2]);
+}
+
+int64_t sys_sched_setparam(const uint64_t *a)
+{
+    return sched_set(a[0], SCHED_OTHER, a[1]);
+}
+
+int64_t sys_sched_getscheduler(const uint64_t *a)
+{
+    int r = sched_exists(a[0]);
+
+    return r < 0 ? r : SCHED_OTHER;
+}
+
+int64_t sys_sched_getparam(const uint64_t *a)
+{
+    int r = sched_exists(a[0]);
+
+    return r < 0 ? r : put_user_u32(uptr(a[1]), 0);
+}
+
+int64_t sys_sched_get_priority_max(const uint64_t *a)
+{
+    int32_t min, max;
+
+    return sched_policy_range((int)a[0], &min, &max) < 0 ? -EINVAL : max;
+}
+
+int64_t sys_sched_get_priority_min(const uint64_t *a)
+{
+    int32_t min, max;
+
+    return sched_policy_range((int)a[0], &min, &max) < 0 ? -EINVAL : min;
+}
+
+int64_t sys_sched_rr_get_interval(const uint64_t *a)
+{
+    struct lx_timespec ts = {.nsec = SLICE_NS};
+    int r = sched_exists(a[0]);
+
+    return r < 0 ? r : copy_to_user(uptr(a[1]), &ts, sizeof(ts));
+}
+
+int64_t sys_getcpu(const uint64_t *a)
+{
+    uint32_t cpu = arch_this_cpu()->id;
+
+    if (a[0] != 0 && put_user_u32(uptr(a[0]), cpu) < 0)
+        return -EFAULT;
+    if (a[1] != 0 && put_user_u32(uptr(a[1]), 0) < 0)
+        return -EFAULT;
+    return 0;
+}
+
+/* --- nice values: kept per process, without effect on the round robin --- */
+
+#define PRIO_PROCESS 0
+#define PRIO_USER    2
+#define NICE_MIN     (-20)
+#define NICE_MAX     19
+
+static bool nice_matches(const struct process *p, const uint64_t *a)
+{
+    const struct process *me = current()->proc;
+    uint32_t who = (uint32_t)a[1];
+
+    switch ((int)a[0]) {
+    case PRIO_PROCESS: return who == 0 ? p == me : p->pid == (int32_t)who;
+    case PRIO_USER: return p->cred.uid == (who == 0 ? me->cred.uid : who);
+    default: return p->pgid == (who == 0 ? me->pgid : (int32_t)who);
+    }
+}
+
+int64_t sys_getpriority(const uint64_t *a)
+{
+    int32_t best = -ESRCH;
+
+    if (a[0] > PRIO_USER)
+        return -EINVAL;
+    mutex_lock(&proc_lock);
+    LIST_FOR(it, &proc_list)
+    {
+        const struct process *p = LIST_ENTRY(it, struct process, all_node);
+        /* The raw call returns 20 - nice, so that it is never negative. */
+        if (nice_matches(p, a))
+            best = MAX(best, 20 - p->nice);
+    }
+    mutex_unlock(&proc_lock);
+    return best;
+}
+
+int64_t sys_setpriority(const uint64_t *a)
+{
+    int32_t nice = MIN(MAX((int32_t)a[2], NICE_MIN), NICE_MAX);
+    bool may_raise = cred_capable(current()->proc, LX_CAP_SYS_NICE);
+    int r = -ESRCH;
+
+    if (a[0] > PRIO_USER)
+        return -EINVAL;
+    mutex_lock(&proc_lock);
+    LIST_FOR(it, &proc_list)
+    {
+        struct process *p = LIST_ENTRY(it, struct process, all_node);
+        if (!nice_matches(p, a))
+            continue;
+        if (r == -ESRCH)
+            r = 0;
+        if (nice < p->nice && !may_raise)
+            r = -EACCES;
+        else
+            p->nice = nice;
+    }
+    mutex_unlock(&proc_lock);
+    return r;
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Finding and starting virtio-mmio devices. Virtio 1.2, 4.2 and docs/boot.md.
+ */
+#include "abi/linux/errno.h"
+#include "abi/virtio_mmio.h"
+#include "abi/virtio_ring.h"
+
+#include "guest/core/klib.h"
+#include "guest/core/kmem.h"
+#include "guest/core/log.h"
+#include "guest/core/page.h"
+#include "guest/virtio/queue.h"
+
+#define QUEUE_CELLS 7 /* limpet,queues: cells of one queue */
+
+static uint32_t mmio_read(const struct virtio_device *d, uint32_t reg)
+{
+    const volatile uint32_t *at = page_virt(d->regs + reg);
+    return *at;
+}
+
+static void mmio_write(const struct virtio_device *d, uint32_t reg, uint32_t v)
+{
+    volatile uint32_t *at = page_virt(d->regs + reg);
+    *at = v;
+}
+
+void virtq_doorbell(struct virtq *q)
+{
+    mmio_write(q->dev, VIRTIO_MMIO_REG_QUEUE_NOTIFY, q->index);
+}
+
+static void preset_interrupt(struct irq_handler *h)
+{
+    struct virtq *q = CONTAINER_OF(h, struct virtq, irq);
+    if (q->fn != NULL)
+        q->fn(q);
+}
+
+static void level_interrupt(struct irq_handler *h)
+{
+    struct virtio_device *d = CONTAINER_OF(h, struct virtio_device, irq);
+    uint32_t status = mmio_read(d, VIRTIO_MMIO_REG_INTERRUPT_STATUS);
+    if (status == 0)
+        return; /* the line is shared */
+    mmio_write(d, VIRTIO_MMIO_REG_INTERRUPT_ACK, status);
+    for (uint32_t i = 0; i < d->queue_count; i++) {
+        struct virtq *q = &d->queues[i];
+        if (q->fn != NULL && virtq_has_used(q))
+            q->fn(q);
+    }
+}
+
+/* --- preset devices --- */
+
+static int preset_start(struct virtio_device *d, uint32_t count)
+{
+    uint32_t size, irq_size;
+    const void *cells = fdt_prop(&d->node, "limpet,queues", &size);
+    const void *irqs = fdt_prop(&d->node, "interrupts", &irq_size);
+    if (cells == NULL || size < count * QUEUE_CELLS * 4 || irqs == NULL ||
+        irq_size < (count + 1) * 4)
+        return -EINVAL;
+    for (uint32_t i = 0; i < count; i++) {
+        struct virtq *q = &d->queues[i];
+        unsigned at = i * QUEUE_CELLS;
+        uint32_t n = fdt_cell(cells, at + 6);
+        if (n == 0 || n > 32768 || (n & (n - 1)) != 0)
+            return -EINVAL;
+        virtq_init(q, d, (uint16_t)i, (uint16_t)n);
+        q->desc = page_virt(fdt_cell2(cells, at));
+        q->avail = page_virt(fdt_cell2(cells, at + 2));
+        q->used = page_virt(fdt_cell2(cells, at + 4));
+        q->irq.fn = preset_interrupt;
+        int r = irq_attach(fdt_cell(irqs, i + 1), &q->irq);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* --- 4.2.3.1: everything else --- */
+
+static uint64_t offered_features(const struct virtio_device *d)
+{
+    mmio_write(d, VIRTIO_MMIO_REG_DEVICE_FEATURES_SEL, 1);
+    uint64_t high = mmio_read(d, VIRTIO_MMIO_REG_DEVICE_FEATURES);
+    mmio_write(d, VIRTIO_MMIO_REG_DEVICE_FEATURES_SEL, 0);
+    return high << 32 | mmio_read(d, VIRTIO_MMIO_REG_DEVICE_FEATURES);
+}
+
+static void write_address(const struct virtio_device *d, uint32_t reg,
+                          const void *at)
+{
+    paddr_t pa = page_phys(at);
+    mmio_write(d, reg, (uint32_t)pa);
+    mmio_write(d, reg + 4, (uint32_t)(pa >> 32));
+}
+
+/* 4.2.3.2, one queue. Rings of up to 128 descriptors fit one page. */
+static int queue_start(struct virtio_device *d, uint32_t index, uint16_t max)
+{
+    struct virtq *q = &d->queues[index];
+    mmio_write(d, VIRTIO_MMIO_REG_QUEUE_SEL, index);
+    uint32_t size = MIN(mmio_read(d, VIRTIO_MMIO_REG_QUEUE_NUM_MAX), max);
+    if (size == 0)
+        return -ENODEV;
+    while ((size & (size - 1)) != 0)
+        size &= size - 1;
+    paddr_t ring = page_alloc(0, PAGE_ZERO);
+    if (ring == 0)
+        return -ENOMEM;
+    virtq_init(q, d, (uint16_t)index, (uint16_t)size);
+    uint64_t used =
+        ROUND_UP(VIRTQ_DESC_SIZE(size) + VIRTQ_AVAIL_SIZE(size), UINT64_C(4));
+    KASSERT(used + VIRTQ_USED_SIZE(size) <= PAGE_SIZE);
+    q->desc = page_virt(ring);
+    q->avail = (char *)q->desc + VIRTQ_DESC_SIZE(size);
+    q->used = (char *)q->desc + used;
+    mmio_write(d, VIRTIO_MMIO_REG_QUEUE_NUM, size);
+    write_address(d, VIRTIO_MMIO_REG_QUEUE_DESC_LOW, q->desc);
+    write_address(d, VIRTIO_MMIO_REG_QUEUE_DRIVER_LOW, q->avail);
+    write_address(d, VIRTIO_MMIO_REG_QUEUE_DEVICE_LOW, q->used);
+    mmio_write(d, VIRTIO_MMIO_REG_QUEUE_READY, 1);
+    return 0;
+}
+
+static int standard_start(struct virtio_device *d, uint64_t want,
+                          uint32_t count, uint16_t max)
+{
+    uint32_t status = VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER;
+    mmio_write(d, VIRTIO_MMIO_REG_STATUS, 0);
+    mmio_write(d, VIRTIO_MMIO_REG_STATUS, VIRTIO_STATUS_ACKNOWLEDGE);
+    mmio_write(d, VIRTIO_MMIO_REG_STATUS, status);
+    uint64_t f = offered_features(d) & (want | VIRTIO_F_VERSION_1);
+    if ((f & VIRTIO_F_VERSION_1) == 0)
+        return -ENODEV;
+    d->features = f;
+    mmio_write(d, VIRTIO_MMIO_REG_DRIVER_FEATURES_SEL, 1);
+    mmio_write(d, VIRTIO_MMIO_REG_DRIVER_FEATURES, (uint32_t)(f >> 32));
+    mmio_write(d, VIRTIO_MMIO_REG_DRIVER_FEATURES_SEL, 0);
+    mmio_write(d, VIRTIO_MMIO_REG_DRIVER_FEATURES, (uint32_t)f);
+    status |= VIRTIO_STATUS_FEATURES_OK;
+    mmio_write(d, VIRTIO_MMIO_REG_STATUS, status);
+    if ((mmio_read(d, VIRTIO_MMIO_REG_STATUS) & VIRTIO_STATUS_FEATURES_OK) == 0)
+        return -ENODEV;
+    for (uint32_t i = 0; i < count; i++) {
+        int r = queue_start(d, i, max);
+        if (r < 0)
+            return r;
+    }
+    uint32_t size;
+    const void *irqs = fdt_prop(&d->node, "interrupts", &size);
+    d->irq.fn = level_interrupt;
+    int r = irqs != NULL && size >= 4 ? irq_attach(fdt_cell(irqs, 0), &d->irq)
+                                      : -EINVAL;
+    if (r == 0)
+        mmio_write(d, VIRTIO_MMIO_REG_STATUS, status | VIRTIO_STATUS_DRIVER_OK);
+    return r;
+}
+
+uint64_t virtio_features(struct virtio_device *d)
+{
+    return d->preset ? d->features : offered_features(d);
+}
+
+int virtio_start(struct virtio_device *d, uint64_t want, uint32_t count,
+                 uint16_t max)
+{
+    d->queues = kzalloc(count * sizeof(*d->queues));
+    if (d->queues == NULL)
+        return -ENOMEM;
+    d->queue_count = count;
+    int r = d->preset ? preset_start(d, count)
+                      : standard_start(d, want, count, max);
+    if (r == 0)
+        return 0;
+    if (!d->preset)
+        mmio_write(d, VIRTIO_MMIO_REG_STATUS, VIRTIO_STATUS_FAILED);
+    klog(KLOG_ERROR, "virtio: device %u at %lx does not start: error %d", d->id,
+         (unsigned long)d->regs, -r);
+    return r;
+}
+
+void virtio_config_read(struct virtio_device *d, uint32_t off, void *to,
+                        uint32_t size)
+{
+    uint8_t *out = to;
+    if (d->preset) {
+        memset(to, 0, size);
+        if (d->config != NULL && off < d->config_size)
+            memcpy(to, d->config + off, MIN(size, d->config_size - off));
+        return;
+    }
+    const volatile uint8_t *at =
+        page_virt(d->regs + VIRTIO_MMIO_REG_CONFIG + off);
+    uint32_t before;
+    do { /* 4.2.2.2: until nothing changed while we read */
+        before = mmio_read(d, VIRTIO_MMIO_REG_CONFIG_GENERATION);
+        for (uint32_t i = 0; i < size; i++)
+            out[i] = at[i];
+    } while (mmio_read(d, VIRTIO_MMIO_REG_CONFIG_GENERATION) != before);
+}
+
+/* --- discovery --- */
+
+static bool device_probe(struct virtio_device *d)
+{
+    uint32_t size;
+    const void *p = fdt_prop(&d->node, "reg", &size);
+    if (p == NULL || size < 16)
+        return false;
+    d->regs = fdt_cell2(p, 0);
+    p = fdt_prop(&d->node, "limpet,device", &size);
+    if (p != NULL && size >= 4) {
+        d->preset = true;
+        d->id = fdt_cell(p, 0);
+        p = fdt_prop(&d->node, "limpet,features", &size);
+        d->features = p != NULL && size >= 8 ? fdt_cell2(p, 0) : 0;
+        d->config = fdt_prop(&d->node, "limpet,config", &d->config_size);
+        return true;
+    }
+    if (mmio_read(d, VIRTIO_MMIO_REG_MAGIC_VALUE) != VIRTIO_MMIO_MAGIC ||
+        mmio_read(d, VIRTIO_MMIO_REG_VERSION) != VIRTIO_MMIO_VERSION)
+        return false;
+    d->id = mmio_read(d, VIRTIO_MMIO_REG_DEVICE_ID);
+    return d->id != VIRTIO_ID_NONE;
+}
+
+static void device_init(struct virtio_device *d)
+{
+    switch (d->id) {
+    case VIRTIO_ID_CONSOLE: virtio_console_init(d); break;
+    case VIRTIO_ID_BLK: virtio_blk_init(d); break;
+    case VIRTIO_ID_RNG: virtio_rng_init(d); break;
+    default: klog(KLOG_DEBUG, "virtio: no driver for device %u", d->id); break;
+    }
+}
+
+void virtio_init(void)
+{
+    struct fdt_node n = {0};
+    while (fdt_next_compatible(&n, "virtio,mmio")) {
+        struct virtio_device probe = {.node = n};
+        if (!device_probe(&probe))
+            continue;
+        struct virtio_device *d = kmalloc(sizeof(*d));
+        if (d == NULL)
+            panic("no memory for virtio devices");
+        *d = probe;
+        device_init(d);
+    }
+}

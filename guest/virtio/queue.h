@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Split virtqueues, private to guest/virtio. Virtio 1.2, 2.7. */
+#pragma once
+
+#include "guest/virtio/virtio.h"
+
+/* A queue over zeroed rings; desc, avail and used are the caller's to set. */
+void virtq_init(struct virtq *q, struct virtio_device *d, uint16_t index,
+                uint16_t size);
+bool virtq_has_used(const struct virtq *q);
+void virtq_doorbell(struct virtq *q); /* mmio.c: write QueueNotify */

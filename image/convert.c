@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "image/convert.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/err.h"
+#include "base/path.h"
+#include "image/data.h"
+#include "image/erofs.h"
+#include "image/index.h"
+#include "image/layer.h"
+#include "image/merge.h"
+#include "image/oci.h"
+#include "image/record.h"
+#include "image/source.h"
+#include "image/store.h"
+#include "image/tree.h"
+
+enum { CONVERT_ACCOUNTS_MAX = 256 << 10 }; /* of passwd and group, each */
+
+struct convert {
+    struct store *store;
+    const struct oci_image *img;
+    json_t *run;
+    struct tree tree;
+    struct index *indexes;      /* per layer */
+    struct erofs_layer *places; /* per layer */
+    char (*names)[STORE_NAME_SIZE];
+    const char **files; /* the window's, metadata first */
+    size_t file_count;
+    uint64_t data_blocks;
+    uint64_t meta_size; /* as extended */
+};
+
+static void convert_name(char out[STORE_NAME_SIZE], const char *dir,
+                         const char *hex, const char *suffix)
+{
+    (void)snprintf(out, STORE_NAME_SIZE, "%s/%s%s", dir, hex, suffix);
+}
+
+static int convert_store_layer(struct store *s, const struct oci_layer *l,
+                               const struct extent *from, struct err *e)
+{
+    struct store_temp data = {0};
+    struct store_temp index = {0};
+    struct stream_spec spec = {
+        .name = l->name,
+        .fd = from->fd,
+        .offset = from->offset,
+        .size = from->size,
+        .digest = l->digest[0] != '\0' ? l->digest : NULL,
+        .diff_id = l->diff_id,
+    };
+    char data_name[STORE_NAME_SIZE];
+    char index_name[STORE_NAME_SIZE];
+    convert_name(data_name, "layers", l->diff_id, ".data");
+    convert_name(index_name, "layers", l->diff_id, ".index");
+    int code = store_temp_open(s, &data, e);
+    if (code == 0)
+        code = store_temp_open(s, &index, e);
+    if (code == 0)
+        code = layer_convert(&spec, data.fd, index.fd, e);
+    /* The index comes last: it says that the data file is complete. */
+    if (code == 0)
+        code = store_temp_commit(s, &data, data_name, true, e);
+    if (code == 0)
+        code = store_temp_commit(s, &index, index_name, false, e);
+    store_temp_drop(s, &data);
+    store_temp_drop(s, &index);
+    return code;
+}
+
+static int convert_layer(struct store *s, const struct source *from,
+                         const struct oci_layer *l, struct err *e)
+{
+    char data[STORE_NAME_SIZE];
+    char index[STORE_NAME_SIZE];
+    convert_name(data, "layers", l->diff_id, ".data");
+    convert_name(index, "layers", l->diff_id, ".index");
+    if (store_has(s, data) && store_has(s, index))
+        return 0;
+    struct extent x;
+    int code = source_find(from, l->name, &x, e);
+    if (code < 0)
+        return code;
+    AUTO_CLOSE int fd = x.fd;
+    if (l->digest[0] != '\0' && x.size != l->size)
+        return err_set(e, -EBADMSG,
+                       "%s: %s: %llu bytes, its descriptor says %llu", l->name,
+                       x.size < l->size ? "truncated" : "oversized",
+                       (unsigned long long)x.size, (unsigned long long)l->size);
+    const struct extent blob = {fd, x.offset, x.size};
+    return convert_store_layer(s, l, &blob, e);
+}
+
+/* The first layer with the same contents: its data is in the window once. */
+static size_t convert_first_of(const struct oci_image *img, size_t i)
+{
+    for (size_t k = 0; k < i; k++) {
+        if (strcmp(img->layers[k].diff_id, img->layers[i].diff_id) == 0)
+            return k;
+    }
+    return i;
+}
+
+static int convert_place_layer(struct convert *c, size_t i, struct err *e)
+{
+    size_t first = convert_first_of(c->img, i);
+    if (first != i) {
+        c->places[i] = c->places[first];
+        return 0;
+    }
+    struct stat st;
+    char *name = c->names[i + 1];
+    convert_name(name, "layers", c->img->layers[i].diff_id, ".data");
+    if (fstatat(c->store->root, name, &st, 0) < 0)
+        return err_set(e, -errno, "%s: %s", name, strerror(errno));
+    uint64_t size = c->indexes[i].head.data_size;
+    if (st.st_size % DATA_ALIGN_SIZE != 0 || size > (uint64_t)st.st_size)
+        return err_set(e, -EBADMSG, "%s: damaged", name);
+    c->places[i].at = c->data_blocks;
+    c->places[i].used = size / DATA_BLOCK_SIZE;
+    c->data_blocks += (uint64_t)st.st_size / DATA_BLOCK_SIZE;
+    if (st.st_size > 0)
+        c->files[c->file_count++] = name;
+    return 0;
+}
+
+static int convert_merge(struct convert *c, struct err *e)
+{
+    int code = tree_init(&c->tree, e);
+    for (size_t i = 0; i < c->img->layer_count && code == 0; i++) {
+        const struct oci_layer *l = &c->img->layers[i];
+        char name[STORE_NAME_SIZE];
+        convert_name(name, "layers", l->diff_id, ".index");
+        code = index_open(&c->indexes[i], c->store->root, name, e);
+        if (code == 0)
+            code = convert_place_layer(c, i, e);
+        if (code < 0)
+            return code;
+        code = merge_layer(&c->tree, &c->indexes[i], (uint32_t)i, e);
+        if (code < 0)
+            return err_wrap(e, "%s", l->name);
+    }
+    return code;
+}
+
+static int convert_write_meta(struct convert *c, struct err *e)
+{
+    struct erofs_spec spec = {
+        .layers = c->places,
+        .layer_count = c->img->layer_count,
+        .data_blocks = c->data_blocks,
+        .build_time = record_created(c->img->doc),
+    };
+    for (unsigned i = 0; i < sizeof(spec.uuid); i++) {
+        char byte[3] = {c->img->manifest[2 * i], c->img->manifest[2 * i + 1]};
+        spec.uuid[i] = (uint8_t)strtoul(byte, NULL, 16);
+    }
+    /* RFC 9562: version 8 (own meaning), variant 10. */
+    spec.uuid[6] = (uint8_t)((spec.uuid[6] & 0x0f) | 0x80);
+    spec.uuid[8] = (uint8_t)((spec.uuid[8] & 0x3f) | 0x80);
+
+    struct erofs_image meta;
+    int code = erofs_build(&c->tree, &spec, &meta, e);
+    if (code < 0)
+        return code;
+    c->meta_size =
+        (meta.size + DATA_ALIGN_SIZE - 1) / DATA_ALIGN_SIZE * DATA_ALIGN_SIZE;
+    struct store_temp t = {0};
+    convert_name(c->names[0], "meta", c->img->manifest, ".erofs");
+    code = store_temp_open(c->store, &t, e);
+    if (code == 0) {
+        code = path_write_all(t.fd, meta.data, meta.size);
+        if (code < 0)
+            (void)err_set(e, code, "%s/%s: %s", c->store->path, c->names[0],
+                          strerror(-code));
+    }
+    if (code == 0)
+        code = store_temp_commit(c->store, &t, c->names[0], true, e);
+    store_temp_drop(c->store, &t);
+    erofs_fini(&meta);
+    return code;
+}
+
+/* Text of a small file of the merged image, or NULL: absence is no error. */
+static char *convert_read_file(struct convert *c, const char *path)
+{
+    struct tree_node *n;
+    struct err ignored;
+    if (tree_resolve(&c->tree, path, strlen(path), TREE_FOLLOW, &n, &ignored) <
+            0 ||
+        n == NULL || !S_ISREG(n->inode->mode))
+        return NULL;
+    const struct tree_inode *i = n->inode;
+    size_t size =
+        i->size < CONVERT_ACCOUNTS_MAX ? (size_t)i->size : CONVERT_ACCOUNTS_MAX;
+    char name[STORE_NAME_SIZE];
+    convert_name(name, "layers", c->img->layers[i->layer].diff_id, ".data");
+    AUTO_CLOSE int fd = openat(c->store->root, name, O_RDONLY | O_CLOEXEC);
+    char *text = calloc(1, size + 1);
+    if (fd < 0 || text == NULL ||
+        pread(fd, text, size, (off_t)i->block * DATA_BLOCK_SIZE) !=
+            (ssize_t)size) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static int convert_write_record(struct convert *c, struct err *e)
+{
+    AUTO_FREE char *passwd = convert_read_file(c, "etc/passwd");
+    AUTO_FREE char *group = convert_read_file(c, "etc/group");
+    struct record r = {
+        .image = c->img,
+        .run = c->run,
+        .files = c->files,
+        .file_count = c->file_count,
+        .size = c->meta_size + c->data_blocks * DATA_BLOCK_SIZE,
+        .passwd = passwd,
+        .group = group,
+    };
+    AUTO_FREE char *text = record_build(&r, e);
+    if (text == NULL)
+        return e->code;
+    char name[STORE_NAME_SIZE];
+    struct store_temp t = {0};
+    convert_name(name, "images", c->img->manifest, ".json");
+    int code = store_temp_open(c->store, &t, e);
+    if (code == 0) {
+        code = path_write_all(t.fd, text, strlen(text));
+        if (code < 0)
+            (void)err_set(e, code, "%s/%s: %s", c->store->path, name,
+                          strerror(-code));
+    }
+    if (code == 0)
+        code = store_temp_commit(c->store, &t, name, false, e);
+    store_temp_drop(c->store, &t);
+    return code;
+}
+
+static void convert_fini(struct convert *c)
+{
+    json_decref(c->run);
+    tree_fini(&c->tree);
+    for (size_t i = 0; c->indexes != NULL && i < c->img->layer_count; i++)
+        index_fini(&c->indexes[i]);
+    free(c->indexes);
+    free(c->places);
+    free(c->names);
+    free(c->files);
+}
+
+int convert_image(struct store *s, const struct source *from,
+                  const struct oci_image *img, struct err *e)
+{
+    size_t n = img->layer_count + 1;
+    struct convert c = {
+        .store = s,
+        .img = img,
+        .indexes = calloc(n, sizeof(*c.indexes)),
+        .places = calloc(n, sizeof(*c.places)),
+        .names = calloc(n, sizeof(*c.names)),
+        .files = calloc(n, sizeof(*c.files)),
+        .file_count = 1,
+    };
+    int code = 0;
+    if (c.indexes == NULL || c.places == NULL || c.names == NULL ||
+        c.files == NULL)
+        code = err_set(e, -ENOMEM, "out of memory");
+    else
+        c.files[0] = c.names[0];
+    if (code == 0 && (c.run = record_read_run(img, e)) == NULL)
+        code = e->code;
+    for (size_t i = 0; i < img->layer_count && code == 0; i++)
+        code = convert_layer(s, from, &img->layers[i], e);
+    if (code == 0)
+        code = convert_merge(&c, e);
+    if (code == 0)
+        code = convert_write_meta(&c, e);
+    if (code == 0) {
+        code = convert_write_record(&c, e);
+        /* Nobody knows about it without the record. */
+        if (code < 0)
+            (void)unlinkat(s->root, c.names[0], 0);
+    }
+    convert_fini(&c);
+    return code;
+}

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "image/erofs.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/auto.h"
+#include "base/err.h"
+#include "image/data.h"
+#include "image/erofs_format.h"
+#include "image/tree.h"
+
+/* All names in the order they are written: the root, then the sorted children
+ * of each directory in turn, so that one directory's inodes are neighbours. */
+struct erofs_plan {
+    struct tree_node **nodes;
+    size_t count;
+    uint64_t end; /* first free byte of the inode area */
+    uint64_t blocks_end;
+    uint64_t inode_count;
+    const struct erofs_spec *spec;
+    struct erofs_image *out;
+    uint64_t data_at; /* first block behind the metadata file */
+};
+
+static int erofs_compare_names(const char *a, size_t a_size, const char *b,
+                               size_t b_size)
+{
+    int c = memcmp(a, b, a_size < b_size ? a_size : b_size);
+    if (c != 0)
+        return c;
+    return (a_size > b_size) - (a_size < b_size);
+}
+
+static int erofs_compare(const void *pa, const void *pb)
+{
+    const struct tree_node *a = *(struct tree_node *const *)pa;
+    const struct tree_node *b = *(struct tree_node *const *)pb;
+    return erofs_compare_names(a->name, a->name_size, b->name, b->name_size);
+}
+
+static int erofs_flatten(struct erofs_plan *p, struct tree *t, struct err *e)
+{
+    p->nodes = calloc(t->node_count + 1, sizeof(struct tree_node *));
+    if (p->nodes == NULL)
+        return err_set(e, -ENOMEM, "out of memory: too many files");
+    p->nodes[0] = t->root;
+    p->count = 1;
+    for (size_t i = 0; i < p->count; i++) {
+        struct tree_node *dir = p->nodes[i];
+        dir->kids_at = (uint32_t)p->count;
+        for (struct tree_node *n = dir->first; n != NULL; n = n->next)
+            p->nodes[p->count++] = n;
+        qsort(p->nodes + dir->kids_at, dir->kid_count,
+              sizeof(struct tree_node *), erofs_compare);
+    }
+    return 0;
+}
+
+/* Walks a directory's entries in order, "." and ".." at their places. */
+struct erofs_cursor {
+    const struct erofs_plan *plan;
+    const struct tree_node *dir;
+    uint32_t kid;
+    unsigned dots; /* how many of "." and ".." are behind us */
+    const char *name;
+    size_t size;
+    const struct tree_inode *inode;
+};
+
+static bool erofs_next(struct erofs_cursor *c)
+{
+    const struct tree_node *kid = NULL;
+    if (c->kid < c->dir->kid_count)
+        kid = c->plan->nodes[c->dir->kids_at + c->kid];
+    if (c->dots < 2 &&
+        (kid == NULL || erofs_compare_names("..", c->dots + 1, kid->name,
+                                            kid->name_size) < 0)) {
+        c->name = "..";
+        c->size = ++c->dots;
+        c->inode = c->dots == 1 ? c->dir->inode : c->dir->parent->inode;
+        return true;
+    }
+    if (kid == NULL)
+        return false;
+    c->kid++;
+    c->name = kid->name;
+    c->size = kid->name_size;
+    c->inode = kid->inode;
+    return true;
+}
+
+static uint64_t erofs_dir_size(const struct erofs_plan *p,
+                               const struct tree_node *dir)
+{
+    struct erofs_cursor c = {.plan = p, .dir = dir};
+    uint64_t full = 0;
+    size_t used = 0;
+    while (erofs_next(&c)) {
+        size_t need = sizeof(struct erofs_dirent) + c.size;
+        if (used + need > EROFS_BLOCK_SIZE) {
+            full++;
+            used = 0;
+        }
+        used += need;
+    }
+    return full * EROFS_BLOCK_SIZE + used;
+}
+
+static uint64_t erofs_align(uint64_t at, uint64_t size)
+{
+    return (at + size - 1) / size * size;
+}
+
+static uint64_t erofs_xattr_area(const struct tree_inode *i)
+{
+    return i->xattr_size != 0 ? EROFS_XATTR_HEAD_SIZE + i->xattr_size : 0;
+}
+
+static bool erofs_has_tail(const struct tree_inode *i)
+{
+    return S_ISDIR(i->mode) || S_ISLNK(i->mode);
+}
+
+/* Give the inode its place; the first one, the root, finds room in block 0 or
+ * at the start of block 1. */
+static void erofs_place(struct erofs_plan *p, struct tree_inode *i)
+{
+    uint64_t body = sizeof(struct erofs_inode) + erofs_xattr_area(i);
+    uint64_t tail = erofs_has_tail(i) ? i->size % EROFS_BLOCK_SIZE : 0;
+    i->plain = tail == 0 || body + tail > EROFS_BLOCK_SIZE;
+    /* What must not cross a block boundary. */
+    uint64_t unit = i->plain ? sizeof(struct erofs_inode) : body + tail;
+    uint64_t at = erofs_align(p->end, EROFS_SLOT_SIZE);
+    if (at % EROFS_BLOCK_SIZE + unit > EROFS_BLOCK_SIZE)
+        at = erofs_align(at, EROFS_BLOCK_SIZE);
+    i->nid = at / EROFS_SLOT_SIZE;
+    i->number = (uint32_t)++p->inode_count;
+    p->end = at + body + (i->plain ? 0 : tail);
+}
+
+static int erofs_check_contents(const struct erofs_plan *p,
+                                const struct tree_inode *i, struct err *e)
+{
+    if (i->layer >= p->spec->layer_count)
+        return err_set(e, -EBADMSG, "damaged layer index");
+    uint64_t used = p->spec->layers[i->layer].used;
+    if (i->size > 0 && (i->block >= used ||
+                        (i->size - 1) / EROFS_BLOCK_SIZE >= used - i->block))
+        return err_set(e, -EBADMSG, "damaged layer index: file outside data");
+    return 0;
+}
+
+static int erofs_lay_out(struct erofs_plan *p, struct err *e)
+{
+    p->end = EROFS_ROOT_AT;
+    for (size_t k = 0; k < p->count; k++) {
+        const struct tree_node *n = p->nodes[k];
+        struct tree_inode *i = n->inode;
+        if (S_ISDIR(i->mode)) {
+            i->size = erofs_dir_size(p, n);
+            i->nlink += 2;
+            if (k > 0)
+                n->parent->inode->nlink++;
+        } else {
+            i->nlink++;
+        }
+        if (i->number != 0)
+            continue;
+        if (S_ISREG(i->mode)) {
+            int code = erofs_check_contents(p, i, e);
+            if (code < 0)
+                return code;
+        }
+        erofs_place(p, i);
+    }
+
+    uint64_t block = erofs_align(p->end, EROFS_BLOCK_SIZE) / EROFS_BLOCK_SIZE;
+    for (size_t k = 0; k < p->count; k++) {
+        struct tree_inode *i = p->nodes[k]->inode;
+        if (!erofs_has_tail(i) || i->plain_block != 0)
+            continue;
+        uint64_t whole = i->size / EROFS_BLOCK_SIZE;
+        if (i->plain)
+            whole = erofs_align(i->size, EROFS_BLOCK_SIZE) / EROFS_BLOCK_SIZE;
+        i->plain_block = whole != 0 ? (uint32_t)block : 0;
+        block += whole;
+    }
+    p->blocks_end = block;
+    p->data_at = erofs_align(block * EROFS_BLOCK_SIZE, DATA_ALIGN_SIZE) /
+                 EROFS_BLOCK_SIZE;
+    if (p->data_at + p->spec->data_blocks > UINT32_MAX)
+        return err_set(e, -EFBIG, "image over 16 TiB");
+    return 0;
+}
+
+static uint8_t erofs_type(mode_t mode)
+{
+    switch (mode & S_IFMT) {
+    case S_IFREG: return 1;
+    case S_IFDIR: return 2;
+    case S_IFCHR: return 3;
+    case S_IFBLK: return 4;
+    case S_IFIFO: return 5;
+    default: return 7;
+    }
+}
+
+/* `count` entries from `c` on into one block. */
+static void erofs_write_dir_block(struct erofs_cursor *c, size_t count,
+                                  uint8_t *to)
+{
+    size_t name_at = count * sizeof(struct erofs_dirent);
+    for (size_t k = 0; k < count && erofs_next(c); k++) {
+        struct erofs_dirent d = {
+            .nid = c->inode->nid,
+            .name_at = (uint16_t)name_at,
+            .type = erofs_type(c->inode->mode),
+        };
+        memcpy(to + k * sizeof(d), &d, sizeof(d));
+        memcpy(to + name_at, c->name, c->size);
+        name_at += c->size;
+    }
+}
+
+static uint8_t *erofs_tail_of(const struct erofs_plan *p,
+                              const struct tree_inode *i)
+{
+    return p->out->data + i->nid * EROFS_SLOT_SIZE +
+           sizeof(struct erofs_inode) + erofs_xattr_area(i);
+}
+
+/* Where byte `at` (a block boundary) of a directory or link target goes. */
+static uint8_t *erofs_place_of(const struct erofs_plan *p,
+                               const struct tree_inode *i, uint64_t at)
+{
+    if (!i->plain && at == i->size / EROFS_BLOCK_SIZE * EROFS_BLOCK_SIZE)
+        return erofs_tail_of(p, i);
+    return p->out->data + (uint64_t)i->plain_block * EROFS_BLOCK_SIZE + at;
+}
+
+static void erofs_write_dir(const struct erofs_plan *p,
+                            const struct tree_node *dir)
+{
+    struct erofs_cursor ahead = {.plan = p, .dir = dir};
+    struct erofs_cursor behind = ahead;
+    uint64_t at = 0;
+    size_t used = 0;
+    size_t count = 0;
+    while (erofs_next(&ahead)) {
+        size_t need = sizeof(struct erofs_dirent) + ahead.size;
+        if (used + need > EROFS_BLOCK_SIZE) {
+            erofs_write_dir_block(&behind, count,
+                                  erofs_place_of(p, dir->inode, at));
+            at += EROFS_BLOCK_SIZE;
+            used = 0;
+            count = 0;
+        }
+        used += need;
+        count++;
+    }
+    erofs_write_dir_block(&behind, count, erofs_place_of(p, dir->inode, at));
+}
+
+static void erofs_write_inode(const struct erofs_plan *p,
+                              const struct tree_inode *i)
+{
+    struct erofs_inode d = {
+        .format = i->plain ? EROFS_FORMAT_PLAIN : EROFS_FORMAT_INLINE,
+        .mode = (uint16_t)i->mode,
+        .size = i->size,
+        .u = i->plain_block,
+        .ino = i->number,
+        .uid = i->uid,
+        .gid = i->gid,
+        .mtime = (uint64_t)i->mtime,
+        .mtime_ns = i->mtime_ns,
+        .nlink = i->nlink,
+    };
+    if (S_ISREG(i->mode) && i->size > 0)
+        d.u = (uint32_t)(p->data_at + p->spec->layers[i->layer].at + i->block);
+    else if (S_ISCHR(i->mode) || S_ISBLK(i->mode))
+        d.u = i->rdev;
+    uint8_t *to = p->out->data + i->nid * EROFS_SLOT_SIZE;
+    if (i->xattr_size != 0) {
+        d.xattr_count = (uint16_t)(i->xattr_size / 4 + 1);
+        memcpy(to + sizeof(d) + EROFS_XATTR_HEAD_SIZE, i->xattrs,
+               i->xattr_size);
+    }
+    memcpy(to, &d, sizeof(d));
+    if (S_ISLNK(i->mode))
+        memcpy(erofs_place_of(p, i, 0), i->link, (size_t)i->size);
+}
+
+static uint32_t erofs_crc32c(const uint8_t *data, size_t size)
+{
+    uint32_t crc = UINT32_MAX;
+    for (size_t i = 0; i < size; i++) {
+        crc ^= data[i];
+        for (unsigned bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (UINT32_C(0x82f63b78) & (0U - (crc & 1)));
+    }
+    return crc;
+}
+
+static void erofs_write_super(const struct erofs_plan *p)
+{
+    struct erofs_super s = {
+        .magic = EROFS_MAGIC,
+        .feature_compat = EROFS_COMPAT_CHECKSUM | EROFS_COMPAT_MTIME,
+        .block_bits = EROFS_BLOCK_BITS,
+        .root_nid = (uint16_t)p->nodes[0]->inode->nid,
+        .inos = p->inode_count,
+        .build_time = p->spec->build_time,
+        .blocks = (uint32_t)(p->data_at + p->spec->data_blocks),
+    };
+    memcpy(s.uuid, p->spec->uuid, sizeof(s.uuid));
+    uint8_t *to = p->out->data + EROFS_SUPER_AT;
+    memcpy(to, &s, sizeof(s));
+    s.checksum = erofs_crc32c(to, EROFS_BLOCK_SIZE - EROFS_SUPER_AT);
+    memcpy(to, &s, sizeof(s));
+}
+
+int erofs_build(struct tree *t, const struct erofs_spec *spec,
+                struct erofs_image *out, struct err *e)
+{
+    struct erofs_plan p = {.spec = spec, .out = out};
+    *out = (struct erofs_image){0};
+    int code = erofs_flatten(&p, t, e);
+    AUTO_FREE struct tree_node **nodes = p.nodes;
+    if (code == 0)
+        code = erofs_lay_out(&p, e);
+    if (code < 0)
+        return code;
+    out->size = (size_t)p.blocks_end * EROFS_BLOCK_SIZE;
+    out->data = calloc(1, out->size);
+    if (out->data == NULL)
+        return err_set(e, -ENOMEM, "out of memory: too many files");
+    uint32_t number = 0;
+    for (size_t k = 0; k < p.count; k++) {
+        const struct tree_node *n = nodes[k];
+        if (n->inode->number > number)
+            erofs_write_inode(&p, n->inode);
+        if (n->inode->number > number)
+            number = n->inode->number;
+        if (S_ISDIR(n->inode->mode))
+            erofs_write_dir(&p, n);
+    }
+    erofs_write_super(&p);
+    return 0;
+}
+
+void erofs_fini(struct erofs_image *image)
+{
+    free(image->data);
+    *image = (struct erofs_image){0};
+}

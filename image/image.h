@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Public face: an image reference -> files of the store (docs/image.md). */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/sha256.h"
+
+struct err;
+struct imgref;
+
+struct image_request {
+    const char *root; /* of the store */
+    const char *arch; /* amd64 or arm64 */
+    const char *text; /* the reference as given */
+    const struct imgref *ref;
+    bool confine; /* give up the process's rights before parsing (sandbox.h) */
+};
+
+/* Convert unless the store has it already. `hex` names the image there. */
+int image_ensure(const struct image_request *q, char hex[SHA256_HEX_SIZE],
+                 struct err *e);
+
+/* Like it, but -ENOENT (without *e) instead of converting. */
+int image_resolve(const struct image_request *q, char hex[SHA256_HEX_SIZE],
+                  struct err *e);
+
+/* Ensure, then write the concatenation of the image's files to `file`; on
+ * failure there is no such file. */
+int image_export(const struct image_request *q, const char *file,
+                 struct err *e);

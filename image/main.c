@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+/* limpet-image: convert OCI images into the store (docs/store.md). */
+#include <getopt.h>
+#include <limits.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/imgref.h"
+#include "image/image.h"
+
+enum { MAIN_EXIT_ABSENT = 3, MAIN_EXIT_FAILED = 125 };
+
+struct main_args {
+    const char *verb;
+    const char *root;
+    const char *arch;
+    const char *ref;
+    const char *file;
+    int erofs;
+};
+
+static int main_usage(void)
+{
+    (void)fprintf(stderr,
+                  "usage: limpet-image ensure [--root DIR] [--arch "
+                  "amd64|arm64] REF\n"
+                  "       limpet-image resolve [--root DIR] [--arch "
+                  "amd64|arm64] REF\n"
+                  "       limpet-image export --erofs [--root DIR] [--arch "
+                  "amd64|arm64] REF FILE\n"
+                  "REF: oci:DIR[:TAG], oci-archive:FILE[:TAG] or "
+                  "docker-archive:FILE[:TAG]\n");
+    return MAIN_EXIT_FAILED;
+}
+
+/* One line whatever is in it: names come from the image. */
+static int main_fail(const struct err *e)
+{
+    char line[ERR_MSG_SIZE];
+    memcpy(line, e->msg, sizeof(line));
+    for (char *p = line; *p != '\0'; p++) {
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            *p = '?';
+    }
+    (void)fprintf(stderr, "limpet-image: %s\n", line);
+    return MAIN_EXIT_FAILED;
+}
+
+static int main_parse(int argc, char **argv, struct main_args *a)
+{
+    static const struct option options[] = {
+        {"root", required_argument, NULL, 'r'},
+        {"arch", required_argument, NULL, 'a'},
+        {"erofs", no_argument, NULL, 'e'},
+        {NULL, 0, NULL, 0},
+    };
+    int c;
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (c) {
+        case 'r': a->root = optarg; break;
+        case 'a': a->arch = optarg; break;
+        case 'e': a->erofs = 1; break;
+        default: return -EINVAL;
+        }
+    }
+    int left = argc - optind;
+    if (left < 2)
+        return -EINVAL;
+    a->verb = argv[optind];
+    a->ref = argv[optind + 1];
+    a->file = left > 2 ? argv[optind + 2] : NULL;
+    int is_export = strcmp(a->verb, "export") == 0;
+    return left == (is_export ? 3 : 2) && a->erofs == is_export ? 0 : -EINVAL;
+}
+
+static int main_find_root(struct main_args *a, char home[PATH_MAX])
+{
+    if (a->root == NULL || a->root[0] == '\0')
+        a->root = getenv("LIMPET_ROOT");
+    if (a->root != NULL && a->root[0] != '\0')
+        return 0;
+    a->root = "/var/lib/limpet";
+    if (geteuid() == 0)
+        return 0;
+    const char *dir = getenv("HOME");
+    if (dir == NULL)
+        return -ENOENT;
+    int n = snprintf(home, PATH_MAX, "%s/.local/share/limpet", dir);
+    a->root = home;
+    return n < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+static int main_find_arch(struct main_args *a, struct err *e)
+{
+    struct utsname u;
+    if (a->arch == NULL && uname(&u) == 0)
+        a->arch = strcmp(u.machine, "aarch64") == 0 ? "arm64" : "amd64";
+    if (a->arch != NULL &&
+        (strcmp(a->arch, "amd64") == 0 || strcmp(a->arch, "arm64") == 0))
+        return 0;
+    return err_set(e, -EINVAL, "--arch %.40s: use amd64 or arm64", a->arch);
+}
+
+static int main_run(const struct main_args *a, const struct image_request *q,
+                    struct err *e)
+{
+    char hex[SHA256_HEX_SIZE];
+    int code;
+    if (strcmp(a->verb, "export") == 0) {
+        code = image_export(q, a->file, e);
+        return code < 0 ? main_fail(e) : 0;
+    }
+    if (strcmp(a->verb, "resolve") == 0) {
+        code = image_resolve(q, hex, e);
+        if (code == -ENOENT)
+            return MAIN_EXIT_ABSENT;
+    } else if (strcmp(a->verb, "ensure") == 0) {
+        code = image_ensure(q, hex, e);
+    } else {
+        return main_usage();
+    }
+    if (code < 0)
+        return main_fail(e);
+    return printf("%s\n", hex) < 0 || fflush(stdout) != 0 ? MAIN_EXIT_FAILED
+                                                          : 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct main_args a = {0};
+    struct imgref ref;
+    struct err e = {0};
+    char home[PATH_MAX];
+    if (main_parse(argc, argv, &a) < 0)
+        return main_usage();
+    if (main_find_arch(&a, &e) < 0 || imgref_parse(a.ref, &ref, &e) < 0)
+        return main_fail(&e);
+    if (main_find_root(&a, home) < 0) {
+        (void)err_set(&e, -ENOENT, "no --root, LIMPET_ROOT or HOME");
+        return main_fail(&e);
+    }
+    /* Names in tar files are UTF-8 whatever the user's language is. */
+    if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)
+        (void)setlocale(LC_CTYPE, "");
+    /* A limit on file sizes shall be an error, not a signal. */
+    (void)signal(SIGXFSZ, SIG_IGN);
+    struct image_request q = {a.root, a.arch, a.ref, &ref, true};
+    return main_run(&a, &q, &e);
+}

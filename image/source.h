@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Where an image comes from: files by name, of a directory or a tar file. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "image/tarfile.h"
+
+struct err;
+struct imgref;
+
+struct source {
+    int fd; /* the directory, or the tar file */
+    int is_tar;
+    struct tarfile tar;
+};
+
+/* Contents of one file: `size` bytes at `offset` of `fd`, which is owned. */
+struct extent {
+    int fd;
+    uint64_t offset;
+    uint64_t size;
+};
+
+/* source_close() takes a zeroed one, whose fd it leaves alone. */
+int source_open(struct source *s, const struct imgref *ref, struct err *e);
+void source_close(struct source *s);
+
+/* The caller closes out->fd. -ENOENT with "NAME: missing". */
+int source_find(const struct source *s, const char *name, struct extent *out,
+                struct err *e);
+
+/* Whole file, NUL-terminated, at most `max` bytes; the caller frees *out. */
+int source_read(const struct source *s, const char *name, size_t max,
+                char **out, size_t *size, struct err *e);

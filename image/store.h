@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The store on disk: docs/store.md. Files appear whole or not at all. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/sha256.h"
+
+struct err;
+struct imgref;
+
+enum { STORE_NAME_SIZE = 96 };
+
+struct store {
+    const char *path; /* for messages; borrowed */
+    int root;         /* 0: not open */
+    int lock;         /* shared flock(2), held while open */
+    int convert;      /* exclusive flock(2) of the one converter, or 0 */
+    unsigned temps;
+};
+
+/* Makes what is missing. store_close() takes a zeroed one. */
+int store_open(struct store *s, const char *path, struct err *e);
+void store_close(struct store *s);
+
+/* Wait to be the only converter, then sweep what a killed one left behind.
+ * Released by store_close(), or by the kernel. */
+int store_begin_convert(struct store *s, struct err *e);
+
+/* A file under way to its final name. */
+struct store_temp {
+    int fd; /* 0: none */
+    char name[STORE_NAME_SIZE];
+};
+
+/* New and empty, read-write; the converter's lock is held. */
+int store_temp_open(struct store *s, struct store_temp *t, struct err *e);
+/* Extend to 2 MiB if `align`, 0444, fsync, rename to `name`. Closes. */
+int store_temp_commit(struct store *s, struct store_temp *t, const char *name,
+                      bool align, struct err *e);
+/* Remove it unless committed; takes a zeroed one. */
+void store_temp_drop(struct store *s, struct store_temp *t);
+
+/* Whether `name` is there, a regular file. */
+bool store_has(const struct store *s, const char *name);
+
+/*
+ * The image a reference led to: 0 and its name, or -ENOENT. Only an image that
+ * is complete counts: its record and every file the record lists.
+ */
+int store_find_ref(const struct store *s, const char *key,
+                   char hex[SHA256_HEX_SIZE]);
+int store_put_ref(struct store *s, const char *key, const char *hex,
+                  const char *text, struct err *e);
+bool store_has_image(const struct store *s, const char *hex);

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "supervisor/client.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "base/auto.h"
+#include "base/err.h"
+#include "supervisor/instance.h"
+
+int client_connect(int dir, struct err *e)
+{
+    struct sockaddr_un sun = {.sun_family = AF_UNIX};
+    (void)snprintf(sun.sun_path, sizeof(sun.sun_path),
+                   "/proc/self/fd/%d/ctl.sock", dir);
+    AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
+        return err_set(e, -errno, "ctl.sock: %s", strerror(errno));
+    return fd_release(&fd);
+}
+
+static int client_send(int fd, uint32_t type, const void *payload,
+                       uint32_t size)
+{
+    struct ctl_header h = {.type = type, .size = size};
+    uint8_t frame[sizeof(h) + 64];
+    memcpy(frame, &h, sizeof(h));
+    memcpy(frame + sizeof(h), payload, size);
+    ssize_t n = send(fd, frame, sizeof(h) + size, MSG_NOSIGNAL);
+    return n < 0 ? -errno : 0;
+}
+
+int client_send_signal(int fd, unsigned signo)
+{
+    struct ctl_signal s = {.signo = signo};
+    return client_send(fd, CTL_SIGNAL, &s, sizeof(s));
+}
+
+int client_send_winsize(int fd, unsigned rows, unsigned cols)
+{
+    struct ctl_winsize w = {.rows = (uint16_t)rows, .cols = (uint16_t)cols};
+    return client_send(fd, CTL_WINSIZE, &w, sizeof(w));
+}
+
+int client_read_exit(int fd, struct instance_exit *out, struct err *e)
+{
+    uint8_t frame[CTL_FRAME_MAX];
+    ssize_t n = recv(fd, frame, sizeof(frame), 0);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return 0;
+    if (n <= 0)
+        return err_set(e, -EPIPE, "the monitor closed its control socket");
+    struct ctl_header h;
+    if ((size_t)n < sizeof(h))
+        return err_set(e, -EPROTO, "control frame of %zd bytes", n);
+    memcpy(&h, frame, sizeof(h));
+    if (h.size > (size_t)n - sizeof(h))
+        return err_set(e, -EPROTO, "control frame says %u bytes, has %zu",
+                       h.size, (size_t)n - sizeof(h));
+    if (h.type != CTL_EXIT)
+        return 0;
+    int code = instance_exit_decode(frame + sizeof(h), h.size, out, e);
+    return code < 0 ? code : 1;
+}
+
+static int64_t client_now_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int client_wait_exit(int fd, int timeout_ms, struct instance_exit *out,
+                     struct err *e)
+{
+    int64_t end = client_now_ms() + timeout_ms;
+    for (;;) {
+        int64_t left = timeout_ms < 0 ? -1 : end - client_now_ms();
+        if (timeout_ms >= 0 && left <= 0)
+            return err_set(e, -ETIMEDOUT, "still running");
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        int n = poll(&p, 1, (int)left);
+        if (n < 0 && errno != EINTR)
+            return err_set(e, -errno, "poll: %s", strerror(errno));
+        if (n <= 0)
+            continue;
+        int code = client_read_exit(fd, out, e);
+        if (code != 0)
+            return code < 0 ? code : 0;
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "supervisor/config.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/err.h"
+#include "base/path.h"
+#include "supervisor/process.h"
+
+enum {
+    CONFIG_SIZE_MAX = 1 << 20, /* docs/vmm.md */
+    CONFIG_UMASK = 022,
+    CONFIG_MODE = 0644,
+    CONFIG_NOFILE_SOFT = 1024,
+    CONFIG_NOFILE_HARD = 524288,
+};
+
+static json_t *config_file(const char *path, const char *data)
+{
+    return json_pack("{s:s, s:i, s:s}", "path", path, "mode", CONFIG_MODE,
+                     "data", data);
+}
+
+/* /etc files that depend on the container and not on its image. */
+static json_t *config_files(const char *hostname)
+{
+    char host[256];
+    char hosts[512];
+    (void)snprintf(host, sizeof(host), "%s\n", hostname);
+    (void)snprintf(hosts, sizeof(hosts),
+                   "127.0.0.1\tlocalhost\n"
+                   "::1\tlocalhost ip6-localhost ip6-loopback\n"
+                   "127.0.1.1\t%s\n",
+                   hostname);
+    return json_pack(
+        "[o, o, o]", config_file("/etc/hostname", host),
+        config_file("/etc/hosts", hosts),
+        config_file("/etc/resolv.conf", "# limpet: no network, no servers\n"));
+}
+
+static json_t *config_container(const struct config *c)
+{
+    const struct process *p = c->process;
+    json_t *gids = json_array();
+    for (size_t i = 0; i < p->user.gid_count; i++)
+        (void)json_array_append_new(gids, json_integer(p->user.gids[i]));
+    return json_pack(
+        "{s:O, s:O, s:s, s:I, s:I, s:o, s:i, s:s, s:b, s:b, s:[i, i], s:o}",
+        "args", p->args, "env", p->env, "cwd", p->cwd, "uid",
+        (json_int_t)p->user.uid, "gid", (json_int_t)p->user.gid, "gids", gids,
+        "umask", CONFIG_UMASK, "hostname", c->hostname, "tty", c->tty, "stdin",
+        c->stdin_open, "nofile", CONFIG_NOFILE_SOFT, CONFIG_NOFILE_HARD,
+        "files", config_files(c->hostname));
+}
+
+static json_t *config_make(const struct config *c)
+{
+    json_t *images = json_array();
+    for (size_t i = 0; i < c->image_count; i++)
+        (void)json_array_append_new(images, json_integer(c->image_fds[i]));
+    json_t *stdio = json_pack(
+        "{s:i, s:i, s:i, s:b, s:i, s:i, s:i}", "stdin_fd", c->stdin_fd,
+        "stdout_fd", c->stdout_fd, "stderr_fd", c->stderr_fd, "tty", c->tty,
+        "rows", (int)c->rows, "cols", (int)c->cols, "log_fd", c->log_fd);
+    return json_pack(
+        "{s:i, s:s, s:i, s:i, s:i, s:I, s:i, s:o, s:[], s:o, s:i, s:i, s:i, "
+        "s:i, s:i, s:i, s:i, s:[o]}",
+        "version", 1, "name", c->name, "kvm_fd", c->kvm_fd, "kernel_fd",
+        c->kernel_fd, "symbols_fd", c->symbols_fd, "memory",
+        (json_int_t)c->memory, "vcpus", (int)c->vcpus, "image_fds", images,
+        "disks", "stdio", stdio, "client_fd", c->client_fd, "listen_fd",
+        c->listen_fd, "lock_fd", c->lock_fd, "exit_fd", c->exit_fd,
+        "vmm_log_fd", c->vmm_log_fd, "phases_fd", c->phases_fd,
+        "cpuid_cache_fd", -1, "containers", config_container(c));
+}
+
+int config_write(const struct config *c, struct err *e)
+{
+    json_t *o = config_make(c);
+    AUTO_FREE char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_decref(o);
+    if (text == NULL)
+        return err_set(e, -EINVAL, "cannot write the monitor's configuration");
+    size_t size = strlen(text);
+    if (size > CONFIG_SIZE_MAX)
+        return err_set(e, -E2BIG,
+                       "arguments, environment and files take %zu bytes; "
+                       "%d are the most",
+                       size, CONFIG_SIZE_MAX);
+    AUTO_CLOSE int fd = memfd_create("limpet-config", MFD_CLOEXEC);
+    if (fd < 0)
+        return err_set(e, -errno, "memfd_create: %s", strerror(errno));
+    int code = path_write_all(fd, text, size);
+    if (code == 0 && lseek(fd, 0, SEEK_SET) < 0)
+        code = -errno;
+    if (code < 0)
+        return err_set(e, code, "monitor's configuration: %s", strerror(-code));
+    return fd_release(&fd);
+}

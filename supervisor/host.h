@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Facts about this host: architecture, sizes, where our programs are. */
+#pragma once
+
+#include <limits.h>
+#include <stdint.h>
+
+struct err;
+
+struct host {
+    const char *arch;       /* as OCI writes it: "amd64" */
+    const char *kernel;     /* file name of the guest kernel */
+    const char *qemu;       /* the emulator we know how to drive, or NULL */
+    char libexec[PATH_MAX]; /* where limpet-vmm and the kernel are */
+};
+
+/* LIMPET_LIBEXEC, else the directory of the running program. */
+int host_init(struct host *h, struct err *e);
+
+/* Open a file of libexec read-only. Returns the fd or a negative errno. */
+int host_open(const struct host *h, const char *name, struct err *e);
+
+uint64_t host_memory(void); /* default of -m: bytes, multiple of 2 MiB */
+unsigned host_vcpus(void);  /* default of --vcpus */
+
+/* The store's root: `option` (may be NULL), LIMPET_ROOT, or the default. */
+int host_root(const char *option, char out[PATH_MAX], struct err *e);

@@ -1,0 +1,8 @@
+# Tasks, scheduler, signals, futexes over arch/fake.
+foreach(name sched signal futex process time smp)
+  add_executable(guest_${name}_test
+    ${CMAKE_SOURCE_DIR}/tests/unit/guest_${name}_test.c)
+  target_link_libraries(guest_${name}_test PRIVATE guest_fake cmocka)
+  add_test(NAME unit_guest_${name} COMMAND guest_${name}_test)
+  set_tests_properties(unit_guest_${name} PROPERTIES TIMEOUT 60)
+endforeach()

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The console and the control frames behind it. */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "abi/virtio_console.h"
+
+#include "tests/unit/vmm_driver.h"
+#include "vmm/ctl.h"
+#include "vmm/report.h"
+#include "vmm/virtio/mmio.h"
+
+enum { QUEUES = VIRTIO_CONSOLE_QUEUES(BOOT_PORT_COUNT) };
+
+static struct {
+    struct ctl ctl; /* first member: the callbacks get it */
+    struct gmem mem;
+    struct loop loop;
+    struct irq_lines irqs;
+    struct virtio_console console;
+    struct virtio_mmio t;
+    struct driver d[QUEUES];
+    int in[2];
+    int out[2];
+    int client[2];
+    unsigned exits;
+    struct report report;
+    char log[256];
+} f;
+
+static void on_exit_frame(struct ctl *c, const struct report *r)
+{
+    assert_ptr_equal(c, &f.ctl);
+    f.exits++;
+    f.report = *r;
+}
+
+static void on_log(struct ctl *c, const char *text, size_t size)
+{
+    assert_ptr_equal(c, &f.ctl);
+    assert_true(size < sizeof(f.log));
+    memcpy(f.log, text, size);
+}
+
+static int setup(void **state)
+{
+    static const struct ctl_ops ops = {.exited = on_exit_frame,
+                                       .logged = on_log};
+    struct err e;
+    struct console_streams streams = {.log_fd = -1};
+    struct virtq_place place[QUEUES];
+    (void)state;
+    memset(&f, 0, sizeof(f));
+    if (pipe(f.in) < 0 || pipe(f.out) < 0 ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET, 0, f.client) < 0 ||
+        gmem_init(&f.mem, UINT64_C(16) << 20, &e) < 0 ||
+        loop_init(&f.loop, &e) < 0)
+        return -1;
+    stream_open(&streams.in, f.in[0], false);
+    stream_open(&streams.out, f.out[1], true);
+    stream_open(&streams.err, -1, true);
+    ctl_init(&f.ctl, &f.loop, &ops, &f.console);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        driver_init(&f.d[i], &f.mem, i);
+        place[i] = f.d[i].place;
+    }
+    if (virtio_console_init(&f.console, &f.loop, &streams, &f.ctl.peer, &e) ||
+        virtio_mmio_init(&f.t, &f.console.vd, &f.mem, &f.loop, &f.irqs, &e) ||
+        virtio_mmio_preset(&f.t, place, &e) ||
+        ctl_attach(&f.ctl, f.client[1], -1, &e))
+        return -1;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    virtio_mmio_fini(&f.t);
+    irq_fini(&f.irqs);
+    loop_fini(&f.loop);
+    gmem_fini(&f.mem);
+    const int fds[] = {f.in[0], f.in[1], f.out[0], f.out[1], f.client[0]};
+    for (unsigned i = 0; i < 5; i++)
+        if (fds[i] > 0)
+            (void)close(fds[i]);
+    return 0;
+}
+
+static void notify(unsigned qi)
+{
+    f.console.vd.ops->notify(&f.console.vd, (uint16_t)qi);
+}
+
+/* One round of the loop: everything that is ready now. */
+static void stop_loop(struct loop_source *s, uint32_t events)
+{
+    (void)events;
+    (void)s;
+    f.loop.stop = true;
+}
+
+static void turn(void)
+{
+    struct err e;
+    int p[2];
+    struct loop_source s = {.ready = stop_loop};
+    assert_int_equal(pipe(p), 0);
+    assert_int_equal(write(p[1], "", 1), 1);
+    s.fd = p[0];
+    assert_int_equal(loop_add(&f.loop, &s, EPOLLIN, &e), 0);
+    f.loop.stop = false;
+    assert_int_equal(loop_run(&f.loop, &e), 0);
+    loop_remove(&f.loop, &s);
+    (void)close(p[0]);
+    (void)close(p[1]);
+}
+
+static void put_frame(const void *bytes, uint32_t size)
+{
+    unsigned q = VIRTIO_CONSOLE_TXQ(BOOT_PORT_CTL);
+    assert_true(gmem_write(&f.mem, gpa(DRIVER_DATA), bytes, size));
+    driver_put(&f.d[q], 0, DRIVER_DATA, size, false);
+    notify(q);
+}
+
+static void output_waits_for_a_slow_reader(void **state)
+{
+    (void)state;
+    unsigned q = VIRTIO_CONSOLE_TXQ(BOOT_PORT_STDIO);
+    static char text[65536];
+    memset(gmem_at(&f.mem, gpa(DRIVER_DATA), 196608), 'x', 196608);
+    for (uint16_t i = 0; i < 3; i++)
+        driver_put(&f.d[q], i, DRIVER_DATA, 65536, false);
+    notify(q);
+    assert_int_equal(driver_used(&f.d[q])->idx, 1); /* the pipe is full */
+    assert_false(console_drained(&f.console));
+    size_t got = 0;
+    while (got < sizeof(text) * 3) {
+        ssize_t n = read(f.out[0], text, sizeof(text));
+        assert_true(n > 0);
+        got += (size_t)n;
+        turn();
+    }
+    assert_int_equal(driver_used(&f.d[q])->idx, 3);
+    assert_true(console_drained(&f.console));
+}
+
+static void reader_that_left_does_not_stop_the_guest(void **state)
+{
+    (void)state;
+    unsigned q = VIRTIO_CONSOLE_TXQ(BOOT_PORT_STDIO);
+    (void)close(f.out[0]);
+    f.out[0] = -1;
+    for (uint16_t i = 0; i < 3; i++)
+        driver_put(&f.d[q], i, DRIVER_DATA, 65536, false);
+    notify(q);
+    assert_int_equal(driver_used(&f.d[q])->idx, 3);
+}
+
+static void stdin_arrives_then_its_end(void **state)
+{
+    (void)state;
+    unsigned q = VIRTIO_CONSOLE_RXQ(BOOT_PORT_STDIO);
+    unsigned c = VIRTIO_CONSOLE_RXQ(BOOT_PORT_CTL);
+    struct {
+        struct ctl_header h;
+        uint64_t sent;
+    } frame;
+    assert_int_equal(write(f.in[1], "hello", 5), 5);
+    turn();
+    assert_int_equal(driver_used(&f.d[q])->idx, 0); /* no buffer yet */
+    driver_put(&f.d[q], 0, DRIVER_DATA, 100, true);
+    notify(q);
+    turn();
+    assert_int_equal(driver_used(&f.d[q])->ring[0].len, 5);
+    assert_memory_equal(gmem_at(&f.mem, gpa(DRIVER_DATA), 5), "hello", 5);
+    driver_put(&f.d[q], 1, DRIVER_DATA, 100, true);
+    notify(q);
+    (void)close(f.in[1]);
+    f.in[1] = -1;
+    turn();
+    driver_put(&f.d[c], 0, DRIVER_DATA, sizeof(frame), true);
+    notify(c);
+    assert_true(gmem_read(&f.mem, gpa(DRIVER_DATA), &frame, sizeof(frame)));
+    assert_int_equal(frame.h.type, CTL_STDIN_EOF);
+    assert_int_equal(frame.sent, 5);
+}
+
+static void frames_may_arrive_in_pieces(void **state)
+{
+    (void)state;
+    struct {
+        struct ctl_header h;
+        struct ctl_exit x;
+        char msg[4];
+    } frame = {{CTL_EXIT, sizeof(struct ctl_exit) + 4},
+               {.kind = CTL_EXITED, .code = 7, .msg_size = 4},
+               "abc"};
+    const uint8_t *p = (const uint8_t *)&frame;
+    for (size_t i = 0; i < 8 + frame.h.size; i++)
+        put_frame(p + i, 1);
+    assert_int_equal(f.exits, 1);
+    assert_int_equal(f.report.exit.code, 7);
+    assert_string_equal(f.report.message, "abc");
+    struct ctl_header log = {CTL_LOG, 2};
+    put_frame(&log, sizeof(log));
+    put_frame("hi", 2);
+    assert_string_equal(f.log, "hi");
+}
+
+static void wrong_frames_are_ignored(void **state)
+{
+    (void)state;
+    struct {
+        struct ctl_header h;
+        struct ctl_exit x;
+    } frame = {{CTL_EXIT, sizeof(struct ctl_exit)}, {.kind = CTL_MONITOR}};
+    put_frame(&frame, sizeof(frame)); /* not the guest's to say */
+    frame.h.size = 8;
+    put_frame(&frame, 16); /* too short */
+    struct ctl_header odd = {99, 0};
+    put_frame(&odd, sizeof(odd));
+    assert_int_equal(f.exits, 0);
+    odd.size = CTL_FRAME_MAX; /* the framing is lost now */
+    put_frame(&odd, sizeof(odd));
+    frame.h.size = sizeof(struct ctl_exit);
+    frame.x.kind = CTL_EXITED;
+    put_frame(&frame, sizeof(frame));
+    assert_int_equal(f.exits, 0);
+    assert_true(f.ctl.deaf);
+}
+
+static void client_signals_reach_the_guest(void **state)
+{
+    (void)state;
+    unsigned c = VIRTIO_CONSOLE_RXQ(BOOT_PORT_CTL);
+    struct {
+        struct ctl_header h;
+        struct ctl_signal s;
+    } m = {{CTL_SIGNAL, sizeof(struct ctl_signal)}, {.signo = 15}};
+    char byte;
+    assert_int_equal(send(f.client[0], &m, sizeof(m), 0), sizeof(m));
+    turn();
+    driver_put(&f.d[c], 0, DRIVER_DATA, 64, true);
+    notify(c);
+    assert_int_equal(driver_used(&f.d[c])->ring[0].len, sizeof(m));
+    assert_memory_equal(gmem_at(&f.mem, gpa(DRIVER_DATA), sizeof(m)), &m,
+                        sizeof(m));
+    m.s.signo = 65; /* there is no such signal: the client goes */
+    assert_int_equal(send(f.client[0], &m, sizeof(m), 0), sizeof(m));
+    turn();
+    assert_int_equal(recv(f.client[0], &byte, 1, 0), 0);
+}
+
+static void clients_wait_while_the_guest_is_slow(void **state)
+{
+    (void)state;
+    struct {
+        struct ctl_header h;
+        struct ctl_winsize w;
+    } m = {{CTL_WINSIZE, sizeof(struct ctl_winsize)}, {.rows = 1}};
+    unsigned sent = 0;
+    while (send(f.client[0], &m, sizeof(m), MSG_DONTWAIT) > 0) {
+        sent++;
+        turn();
+    }
+    assert_true(sent > 100);
+    assert_true(f.console.pending_size < sizeof(f.console.pending));
+    unsigned c = VIRTIO_CONSOLE_RXQ(BOOT_PORT_CTL);
+    size_t got = 0;
+    for (uint16_t i = 0; got < sent * sizeof(m); i++) {
+        driver_put(&f.d[c], i % DRIVER_QUEUE_SIZE, DRIVER_DATA, 4096, true);
+        notify(c);
+        turn();
+        turn();
+        assert_true(i < 10000);
+        got = 0;
+        for (uint16_t u = 0; u < driver_used(&f.d[c])->idx; u++)
+            got +=
+                u < DRIVER_QUEUE_SIZE ? driver_used(&f.d[c])->ring[u].len : 0;
+        if (driver_used(&f.d[c])->idx >= DRIVER_QUEUE_SIZE)
+            break; /* moving: enough */
+    }
+    assert_true(got > 0);
+}
+
+static void control_queue_answers_a_stock_driver(void **state)
+{
+    (void)state;
+    struct virtio_console_control ready = {0, VIRTIO_CONSOLE_DEVICE_READY, 1};
+    struct virtio_console_control add;
+    unsigned rx = VIRTIO_CONSOLE_CTL_RXQ;
+    unsigned tx = VIRTIO_CONSOLE_CTL_TXQ;
+    for (uint16_t i = 0; i < 3; i++)
+        driver_put(&f.d[rx], i, DRIVER_DATA + 64 * (uint64_t)i, 64, true);
+    assert_true(gmem_write(&f.mem, gpa(0x200000), &ready, sizeof(ready)));
+    driver_put(&f.d[tx], 0, 0x200000, sizeof(ready), false);
+    notify(tx);
+    assert_int_equal(driver_used(&f.d[rx])->idx, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_true(gmem_read(&f.mem, gpa(DRIVER_DATA + 64 * (uint64_t)i), &add,
+                              sizeof(add)));
+        assert_int_equal(add.id, i);
+        assert_int_equal(add.event, VIRTIO_CONSOLE_DEVICE_ADD);
+    }
+}
+
+#define CONSOLE_TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CONSOLE_TEST(output_waits_for_a_slow_reader),
+        CONSOLE_TEST(reader_that_left_does_not_stop_the_guest),
+        CONSOLE_TEST(stdin_arrives_then_its_end),
+        CONSOLE_TEST(frames_may_arrive_in_pieces),
+        CONSOLE_TEST(wrong_frames_are_ignored),
+        CONSOLE_TEST(client_signals_reach_the_guest),
+        CONSOLE_TEST(clients_wait_while_the_guest_is_slow),
+        CONSOLE_TEST(control_queue_answers_a_stock_driver),
+    };
+    (void)signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

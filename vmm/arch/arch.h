@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The CPU and the hypervisor under it: everything that talks to KVM or knows
+ * an instruction set. arch/fake implements it without /dev/kvm for tests.
+ *
+ * Order (pvm.md 0b): vm_init, vm_map for all memory, irqchip_init, then vCPUs;
+ * irq_commit and bell_add last.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct gmem;
+struct irq_lines;
+struct lowmem;
+struct kvm_run;
+struct kvm_cpuid2;
+
+struct arch_vm {
+    int kvm_fd;               /* borrowed */
+    int vm_fd;                /* owned */
+    size_t run_size;          /* bytes of struct kvm_run's mapping */
+    int cpuid_fd;             /* borrowed cache, -1: ask KVM */
+    bool known;               /* the first vCPU has filled in the rest: */
+    bool user_kernel;         /* PVM: the kernel runs in user mode */
+    uint64_t counter_hz;      /* 0: unknown */
+    struct kvm_cpuid2 *cpuid; /* owned */
+};
+
+/* How a CPU enters the guest (abi/boot.h). */
+struct arch_entry {
+    uint64_t pc;    /* virtual */
+    uint64_t stack; /* virtual, top */
+    uint64_t info;  /* virtual address of struct boot_info */
+    uint64_t root;  /* guest-physical, page-table root */
+    uint64_t vif;   /* guest-physical, PVM only */
+};
+
+struct arch_vcpu {
+    struct arch_vm *vm;
+    unsigned index;
+    int fd;              /* owned */
+    struct kvm_run *run; /* owned mapping */
+};
+
+enum arch_exit_kind {
+    ARCH_EXIT_AGAIN = 1, /* nothing to do: run again */
+    ARCH_EXIT_MMIO,      /* serve `gpa`, then run again */
+};
+
+struct arch_exit {
+    enum arch_exit_kind kind;
+    bool write;
+    uint32_t len; /* 1..8 */
+    uint64_t gpa;
+    uint8_t *data; /* `len` bytes; into the mapping of this vCPU */
+};
+
+/* The image window for the boot tables; size 0: none. */
+struct arch_window {
+    uint64_t gpa;
+    uint64_t size;
+};
+
+/* ELF machine the kernel must be for; AUDIT_ARCH_* of system calls. */
+extern const uint16_t arch_elf_machine;
+extern const uint32_t arch_audit;
+
+/* ioctl requests of a vCPU thread, 0-terminated, for its seccomp list. */
+extern const uint32_t arch_vcpu_requests[];
+
+int arch_vm_init(struct arch_vm *vm, int kvm_fd, int cpuid_fd, struct err *e);
+void arch_vm_fini(struct arch_vm *vm);
+int arch_vm_map(struct arch_vm *vm, uint32_t slot, const struct arch_window *at,
+                void *host, bool readonly, struct err *e);
+int arch_irqchip_init(struct arch_vm *vm, struct err *e);
+
+/* Route and connect all lines, to CPU 0. */
+int arch_irq_commit(struct arch_vm *vm, const struct irq_lines *lines,
+                    struct err *e);
+
+/* A 32-bit write of `value` to `gpa` adds 1 to eventfd `fd`, without exit. */
+int arch_bell_add(struct arch_vm *vm, uint64_t gpa, uint32_t value, int fd,
+                  struct err *e);
+
+/* Boot page tables in the boot area; *root is what entry.root wants. Needs
+ * vm->user_kernel, so one vCPU must exist. */
+int arch_boot_tables(const struct arch_vm *vm, struct lowmem *low,
+                     const struct arch_window *image, uint64_t *root,
+                     struct err *e);
+
+/* On the thread that will run it. The first one finds out vm->user_kernel. */
+int arch_vcpu_init(struct arch_vcpu *v, struct arch_vm *vm, unsigned index,
+                   struct err *e);
+int arch_vcpu_boot(struct arch_vcpu *v, const struct arch_entry *entry,
+                   struct err *e);
+/* Enter the guest until it exits. An error is the end of the VM; *e then says
+ * what the CPU was doing. */
+int arch_vcpu_run(struct arch_vcpu *v, struct arch_exit *out, struct err *e);
+void arch_vcpu_fini(struct arch_vcpu *v);
+
+/* The counter that guest and host share. Any thread. */
+uint64_t arch_counter(void);

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The VM as KVM sees it on x86-64: creation and memory. */
+#include <elf.h>
+#include <linux/audit.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#include "base/err.h"
+#include "vmm/arch/arch.h"
+#include "vmm/arch/x86_64/cpuid.h"
+#include "vmm/arch/x86_64/kvm.h"
+
+/* Pages KVM may use on VMX hosts that cannot run real mode. Above all
+ * devices, below 4 GiB. */
+#define TSS_ADDR UINT64_C(0xfffbd000)
+
+const uint16_t arch_elf_machine = EM_X86_64;
+const uint32_t arch_audit = AUDIT_ARCH_X86_64;
+
+int kvm_ioctl(int fd, unsigned long request, uintptr_t arg, const char *name,
+              struct err *e)
+{
+    int rc = ioctl(fd, request, arg);
+    return rc < 0 ? err_set(e, -errno, "%s: %s", name, strerror(errno)) : rc;
+}
+
+int arch_vm_init(struct arch_vm *vm, int kvm_fd, int cpuid_fd, struct err *e)
+{
+    *vm = (struct arch_vm){.kvm_fd = kvm_fd, .vm_fd = -1, .cpuid_fd = cpuid_fd};
+    vm->cpuid = calloc(1, cpuid_size(CPUID_ENTRIES_MAX));
+    if (vm->cpuid == NULL)
+        return err_set(e, -ENOMEM, "CPUID table: out of memory");
+    int version = KVM_CALL(kvm_fd, KVM_GET_API_VERSION, 0, e);
+    if (version < 0)
+        return e->code;
+    if (version != KVM_API_VERSION)
+        return err_set(e, -ENOTSUP, "/dev/kvm speaks version %d, not %d",
+                       version, KVM_API_VERSION);
+    int size = KVM_CALL(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0, e);
+    if (size < 0)
+        return e->code;
+    vm->run_size = (size_t)size;
+    vm->vm_fd = KVM_CALL(kvm_fd, KVM_CREATE_VM, 0, e);
+    if (vm->vm_fd < 0)
+        return e->code;
+    return KVM_CALL(vm->vm_fd, KVM_SET_TSS_ADDR, TSS_ADDR, e) < 0 ? e->code : 0;
+}
+
+void arch_vm_fini(struct arch_vm *vm)
+{
+    if (vm->vm_fd > 0)
+        (void)close(vm->vm_fd);
+    free(vm->cpuid);
+    *vm = (struct arch_vm){.vm_fd = -1};
+}
+
+int arch_vm_map(struct arch_vm *vm, uint32_t slot, const struct arch_window *at,
+                void *host, bool readonly, struct err *e)
+{
+    struct kvm_userspace_memory_region r = {
+        .slot = slot,
+        .flags = readonly ? KVM_MEM_READONLY : 0,
+        .guest_phys_addr = at->gpa,
+        .memory_size = at->size,
+        .userspace_addr = (uintptr_t)host,
+    };
+    int rc = KVM_CALL(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &r, e);
+    return rc < 0 ? rc : 0;
+}
+
+uint64_t arch_counter(void)
+{
+    return __rdtsc();
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The monitor's configuration (docs/vmm.md): JSON -> structs. Every limit is
+ * checked here and only here. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+
+enum {
+    CONFIG_IMAGES_MAX = 160,
+    CONFIG_DISKS_MAX = 16,
+    CONFIG_GIDS_MAX = 32,
+    CONFIG_SIZE_MAX = 1 << 20,
+};
+
+struct config_disk {
+    int fd;
+    bool readonly;
+};
+
+struct config_stdio {
+    int stdin_fd;
+    int stdout_fd;
+    int stderr_fd;
+    int log_fd;
+    bool tty;
+    uint16_t rows;
+    uint16_t cols;
+};
+
+/* Strings are borrowed from vm_config.root. */
+struct config_container {
+    const json_t *args; /* arrays of strings without NUL, args not empty */
+    const json_t *env;
+    const json_t *files; /* array of {path, mode, data}, checked */
+    const char *cwd;
+    const char *hostname;
+    uint32_t uid;
+    uint32_t gid;
+    uint32_t gid_count;
+    uint32_t gids[CONFIG_GIDS_MAX];
+    uint32_t umask;
+    bool tty;
+    bool has_stdin;
+    uint64_t nofile[2]; /* soft, hard; 0: the kernel's default */
+};
+
+/* All fds are borrowed; -1: none. */
+struct vm_config {
+    json_t *root; /* owned */
+    const char *name;
+    int kvm_fd;
+    int kernel_fd;
+    int symbols_fd;
+    uint64_t memory;
+    uint32_t vcpus;
+    unsigned image_count;
+    int image_fd[CONFIG_IMAGES_MAX];
+    unsigned disk_count;
+    struct config_disk disk[CONFIG_DISKS_MAX];
+    struct config_stdio stdio;
+    int client_fd;
+    int listen_fd;
+    int lock_fd;
+    int exit_fd;
+    int vmm_log_fd;
+    int phases_fd;
+    int cpuid_cache_fd;
+    struct config_container container;
+};
+
+/* Parse `size` bytes of JSON; not trusted. -EINVAL with a message naming the
+ * key. config_fini() in any case. */
+int config_parse(struct vm_config *c, const char *text, size_t size,
+                 struct err *e);
+void config_fini(struct vm_config *c);
+
+/* Every fd the configuration names, without -1; returns how many (at most
+ * `max` are stored). */
+unsigned config_fds(const struct vm_config *c, int *out, unsigned max);

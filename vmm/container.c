@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A configured container -> the record of abi/boot.h. */
+#include "vmm/container.h"
+
+#include <string.h>
+
+#include "abi/boot.h"
+
+#include "base/buf.h"
+#include "vmm/config.h"
+
+static void add_string(struct buf *b, const char *s)
+{
+    buf_add(b, s, strlen(s) + 1);
+}
+
+static void add_strings(struct buf *b, const json_t *a)
+{
+    size_t i;
+    json_t *v;
+    json_array_foreach(a, i, v) add_string(b, json_string_value(v));
+}
+
+static void add_file_heads(struct buf *b, const json_t *files)
+{
+    size_t i;
+    json_t *v;
+    json_array_foreach(files, i, v)
+    {
+        struct boot_file f = {
+            .mode = (uint32_t)json_integer_value(json_object_get(v, "mode")),
+            .size = (uint32_t)json_string_length(json_object_get(v, "data")),
+        };
+        buf_add(b, &f, sizeof(f));
+    }
+}
+
+static void add_file_bodies(struct buf *b, const json_t *files)
+{
+    size_t i;
+    json_t *v;
+    json_array_foreach(files, i, v)
+    {
+        const json_t *data = json_object_get(v, "data");
+        add_string(b, json_string_value(json_object_get(v, "path")));
+        buf_add(b, json_string_value(data), json_string_length(data));
+    }
+}
+
+void container_write(struct buf *b, const struct config_container *c,
+                     const struct config_stdio *stdio)
+{
+    static const char zero[8];
+    size_t start = b->size;
+    struct boot_container r = {
+        .flags =
+            (c->tty ? BOOT_CONT_TTY : 0) | (c->has_stdin ? BOOT_CONT_STDIN : 0),
+        .uid = c->uid,
+        .gid = c->gid,
+        .gid_count = c->gid_count,
+        .argc = (uint32_t)json_array_size(c->args),
+        .envc = (uint32_t)json_array_size(c->env),
+        .file_count = (uint32_t)json_array_size(c->files),
+        .umask = c->umask,
+        .rows = stdio->rows,
+        .cols = stdio->cols,
+        .nofile_soft = c->nofile[0],
+        .nofile_hard = c->nofile[1],
+    };
+    memcpy(r.gids, c->gids, sizeof(r.gids));
+    r.strings_off =
+        (uint32_t)(sizeof(r) + r.file_count * sizeof(struct boot_file));
+    buf_add(b, &r, sizeof(r));
+    add_file_heads(b, c->files);
+    add_strings(b, c->args);
+    add_strings(b, c->env);
+    add_string(b, c->cwd);
+    add_string(b, c->hostname);
+    add_file_bodies(b, c->files);
+    buf_add(b, zero, (8 - (b->size - start) % 8) % 8);
+    r.size = (uint32_t)(b->size - start);
+    if (b->failed == 0)
+        memcpy(b->data + start, &r, sizeof(r));
+}

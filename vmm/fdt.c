@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Devices -> flattened device tree. */
+#include "vmm/fdt.h"
+
+#include <libfdt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "abi/virtio_mmio.h"
+#include "boards/qemu-microvm/layout.h"
+#include "boards/virt-x86_64/layout.h"
+
+#include "base/err.h"
+#include "vmm/virtio/mmio.h"
+
+/* One cell list; libfdt keeps the first error of a sequential write only if
+ * every call is checked, so each helper returns it. */
+static void put_u64(fdt32_t *cells, uint64_t v)
+{
+    cells[0] = cpu_to_fdt32((uint32_t)(v >> 32));
+    cells[1] = cpu_to_fdt32((uint32_t)v);
+}
+
+static int prop_string(void *fdt, const char *name, const char *value)
+{
+    return fdt_property(fdt, name, value, (int)strlen(value) + 1);
+}
+
+static int prop_reg(void *fdt, uint64_t gpa, uint64_t size)
+{
+    fdt32_t cells[4];
+    put_u64(cells, gpa);
+    put_u64(cells + 2, size);
+    return fdt_property(fdt, "reg", cells, sizeof(cells));
+}
+
+static int begin(void *fdt, const char *name, uint64_t gpa, uint64_t size,
+                 const char *compatible)
+{
+    char node[40];
+    (void)snprintf(node, sizeof(node), "%s@%llx", name,
+                   (unsigned long long)gpa);
+    int rc = fdt_begin_node(fdt, node);
+    if (rc == 0)
+        rc = prop_string(fdt, "compatible", compatible);
+    return rc != 0 ? rc : prop_reg(fdt, gpa, size);
+}
+
+static int prop_interrupts(void *fdt, const struct virtio_mmio *t)
+{
+    fdt32_t cells[1 + VIRTIO_QUEUES_MAX];
+    unsigned count = 1U + t->dev->ops->queue_count;
+    for (unsigned i = 0; i < count; i++)
+        cells[i] = cpu_to_fdt32(irq_vector(t->line + i));
+    return fdt_property(fdt, "interrupts", cells,
+                        (int)count * (int)sizeof(cells[0]));
+}
+
+static int prop_queues(void *fdt, const struct virtio_mmio *t)
+{
+    fdt32_t cells[7 * VIRTIO_QUEUES_MAX];
+    unsigned count = t->dev->ops->queue_count;
+    for (unsigned i = 0; i < count; i++) {
+        const struct virtq_place *p = &t->place[i];
+        fdt32_t *c = &cells[(size_t)7 * i];
+        put_u64(c, p->desc);
+        put_u64(c + 2, p->avail);
+        put_u64(c + 4, p->used);
+        c[6] = cpu_to_fdt32(p->size);
+    }
+    return fdt_property(fdt, "limpet,queues", cells,
+                        (int)(7 * count) * (int)sizeof(cells[0]));
+}
+
+static int node_virtio(void *fdt, const struct virtio_mmio *t)
+{
+    const struct virtio_dev *vd = t->dev;
+    int rc =
+        begin(fdt, "virtio", t->window.base, BOARD_MMIO_STRIDE, "virtio,mmio");
+    if (rc == 0)
+        rc = prop_interrupts(fdt, t);
+    if (rc == 0)
+        rc = fdt_property_u32(fdt, "limpet,device", vd->ops->type);
+    if (rc == 0)
+        rc = fdt_property_u64(fdt, "limpet,features", vd->acked);
+    if (rc == 0)
+        rc = prop_queues(fdt, t);
+    if (rc == 0 && vd->config_size > 0)
+        rc = fdt_property(fdt, "limpet,config", vd->config,
+                          (int)vd->config_size);
+    return rc != 0 ? rc : fdt_end_node(fdt);
+}
+
+static int open_root(void *out, size_t room)
+{
+    int rc = fdt_create(out, (int)room);
+    if (rc == 0)
+        rc = fdt_finish_reservemap(out);
+    if (rc == 0)
+        rc = fdt_begin_node(out, "");
+    if (rc == 0)
+        rc = prop_string(out, "compatible", "limpet,virt");
+    if (rc == 0)
+        rc = fdt_property_u32(out, "#address-cells", 2);
+    return rc != 0 ? rc : fdt_property_u32(out, "#size-cells", 2);
+}
+
+static int close_root(void *out, int rc, struct err *e)
+{
+    if (rc == 0)
+        rc = fdt_end_node(out);
+    if (rc == 0)
+        rc = fdt_finish(out);
+    if (rc != 0)
+        return err_set(e, -ENOSPC, "device tree: %s", fdt_strerror(rc));
+    return (int)fdt_totalsize(out);
+}
+
+int fdt_machine(void *out, size_t room, const struct fdt_image *image,
+                const struct virtio_mmio *devs, unsigned count, struct err *e)
+{
+    int rc = open_root(out, room);
+    if (rc == 0 && image->size > 0) {
+        rc = begin(out, "image", image->gpa, image->size, "limpet,image");
+        if (rc == 0)
+            rc = fdt_end_node(out);
+    }
+    for (unsigned i = 0; i < count && rc == 0; i++)
+        rc = node_virtio(out, &devs[i]);
+    return close_root(out, rc, e);
+}
+
+int fdt_qemu(void *out, size_t room, struct err *e)
+{
+    int rc = open_root(out, room);
+    for (unsigned i = 0; i < QEMU_VIRTIO_SLOTS && rc == 0; i++) {
+        rc = begin(out, "virtio", QEMU_VIRTIO_BASE + i * QEMU_VIRTIO_STRIDE,
+                   QEMU_VIRTIO_STRIDE, "virtio,mmio");
+        if (rc == 0)
+            rc = fdt_property_u32(out, "interrupts", QEMU_VIRTIO_IRQ + i);
+        if (rc == 0)
+            rc = fdt_end_node(out);
+    }
+    return close_root(out, rc, e);
+}
