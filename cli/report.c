@@ -60,9 +60,9 @@ static void report_noexec(const struct launch *l, const struct instance_exit *x)
     case ENOEXEC: why = "exec format error"; break;
     default: why = strerror((int)x->code); break;
     }
+    bool more = x->msg[0] != '\0' && strcmp(x->msg, name) != 0;
     (void)fprintf(stderr, "limpet: exec: \"%s\": %s%s%s%s\n", name, why,
-                  x->msg[0] != '\0' ? " (" : "", x->msg,
-                  x->msg[0] != '\0' ? ")" : "");
+                  more ? " (" : "", more ? x->msg : "", more ? ")" : "");
 }
 
 void report_exit(const struct launch *l, const struct run_opts *o,

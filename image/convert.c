@@ -160,8 +160,9 @@ static int convert_write_meta(struct convert *c, struct err *e)
         .data_blocks = c->data_blocks,
         .build_time = record_created(c->img->doc),
     };
-    for (unsigned i = 0; i < sizeof(spec.uuid); i++) {
-        char byte[3] = {c->img->manifest[2 * i], c->img->manifest[2 * i + 1]};
+    for (unsigned i = 0; i < ARRAY_COUNT(spec.uuid); i++) {
+        const char *hex = c->img->manifest + (size_t)2 * i;
+        char byte[3] = {hex[0], hex[1]};
         spec.uuid[i] = (uint8_t)strtoul(byte, NULL, 16);
     }
     /* RFC 9562: version 8 (own meaning), variant 10. */

@@ -83,10 +83,9 @@ static void docker_name(struct oci_image *img)
 static int docker_read(const struct source *s, const json_t *item,
                        const char *arch, struct oci_image *img, struct err *e)
 {
-    const char *name;
+    const char *name = NULL;
     AUTO_FREE char *text = NULL;
-    size_t size;
-    bool matches = false;
+    size_t size = 0;
     int code = json_get_str(item, "Config", docker_where, &name, e);
     if (code == 0)
         code = docker_parse_layers(item, img, e);
@@ -105,22 +104,24 @@ static int docker_read(const struct source *s, const json_t *item,
                        "%.120s: wrong digest: contents are "
                        "sha256:%s",
                        name, img->config);
-    code = oci_parse_config(text, size, name, arch, img, &matches, e);
-    if (code == 0 && !matches) {
+    code = oci_parse_config(text, size, name, arch, img, e);
+    if (code == 0) {
         char is[64];
         oci_platform_text(img->doc, is);
         return err_set(e, -ENOENT, "no image for linux/%s; there are: %s", arch,
                        is);
     }
+    if (code < 0)
+        return code;
     docker_name(img);
-    return code;
+    return 0;
 }
 
 int docker_select(const struct source *s, const char *tag, const char *arch,
                   struct oci_image *img, struct err *e)
 {
     AUTO_FREE char *text = NULL;
-    size_t size;
+    size_t size = 0;
     struct err inner;
     int code =
         source_read(s, docker_where, OCI_DOCUMENT_MAX, &text, &size, &inner);

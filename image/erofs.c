@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/erofs.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -333,6 +334,7 @@ int erofs_build(struct tree *t, const struct erofs_spec *spec,
         code = erofs_lay_out(&p, e);
     if (code < 0)
         return code;
+    assert(p.blocks_end > 0);
     out->size = (size_t)p.blocks_end * EROFS_BLOCK_SIZE;
     out->data = calloc(1, out->size);
     if (out->data == NULL)

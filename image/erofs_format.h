@@ -2,7 +2,12 @@
 /* The part of the EROFS on-disk format that we write; docs/image.md. */
 #pragma once
 
-#include "abi/abi.h"
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+              "EROFS is little-endian, and so are we");
 
 enum {
     EROFS_BLOCK_SIZE = 4096,
@@ -36,8 +41,8 @@ struct erofs_super {
     uint32_t feature_incompat;
     uint8_t unused[44];
 };
-ABI_SIZE(struct erofs_super, 128);
-ABI_AT(struct erofs_super, uuid, 48);
+static_assert(sizeof(struct erofs_super) == 128, "EROFS superblock");
+static_assert(offsetof(struct erofs_super, uuid) == 48, "EROFS superblock");
 
 struct erofs_inode {
     uint16_t format; /* EROFS_FORMAT_* */
@@ -54,7 +59,7 @@ struct erofs_inode {
     uint32_t nlink;
     uint8_t unused2[16];
 };
-ABI_SIZE(struct erofs_inode, 64);
+static_assert(sizeof(struct erofs_inode) == 64, "EROFS inode");
 
 struct erofs_dirent {
     uint64_t nid;
@@ -62,4 +67,4 @@ struct erofs_dirent {
     uint8_t type;
     uint8_t unused;
 } __attribute__((packed));
-ABI_SIZE(struct erofs_dirent, 12);
+static_assert(sizeof(struct erofs_dirent) == 12, "EROFS dirent");

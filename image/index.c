@@ -119,7 +119,7 @@ int index_open(struct index *x, int dirfd, const char *name, struct err *e)
 void index_fini(struct index *x)
 {
     if (x->map != NULL)
-        (void)munmap((void *)(uintptr_t)x->map, x->size);
+        (void)munmap(x->map, x->size);
     *x = (struct index){0};
 }
 

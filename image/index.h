@@ -88,7 +88,7 @@ void index_writer_fini(struct index_writer *w);
 
 /* An index mapped for reading; index_fini() unmaps and takes a zeroed one. */
 struct index {
-    const uint8_t *map;
+    uint8_t *map;
     size_t size;
     struct index_head head;
 };

@@ -221,7 +221,7 @@ static int layer_add_entry(struct layer *l, struct archive_entry *entry,
 {
     const char *name = archive_entry_pathname(entry);
     const char *target = archive_entry_hardlink(entry);
-    enum tarpath_kind kind;
+    enum tarpath_kind kind = TARPATH_PLAIN;
     if (name == NULL)
         return err_set(e, -EILSEQ, "unreadable name");
     int code = tarpath_normalise(name, &l->path, e);

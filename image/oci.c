@@ -121,7 +121,9 @@ static void oci_copy_printable(const char *from, char *to, size_t size)
 {
     size_t n = 0;
     for (; from[n] != '\0' && n + 1 < size; n++)
-        to[n] = from[n] > ' ' && from[n] < 0x7f ? from[n] : '?';
+        to[n] = from[n];
+    if (from[n] <= ' ' || from[n] == 0x7f)
+        to[n] = '?';
     to[n] = '\0';
 }
 
@@ -175,8 +177,7 @@ static int oci_parse_diff_ids(const json_t *doc, const char *where,
 }
 
 int oci_parse_config(const char *text, size_t size, const char *where,
-                     const char *arch, struct oci_image *img, bool *matches,
-                     struct err *e)
+                     const char *arch, struct oci_image *img, struct err *e)
 {
     const char *ignored;
     json_decref(img->doc);
@@ -188,8 +189,10 @@ int oci_parse_config(const char *text, size_t size, const char *where,
         code = json_get_str(img->doc, "os", where, &ignored, e);
     if (code < 0)
         return code;
-    *matches = oci_platform_matches(img->doc, arch);
-    return *matches ? oci_parse_diff_ids(img->doc, where, img, e) : 0;
+    if (!oci_platform_matches(img->doc, arch))
+        return 0;
+    code = oci_parse_diff_ids(img->doc, where, img, e);
+    return code == 0 ? 1 : code;
 }
 
 /* Descriptors still to look at, and the platforms that were not ours. */
@@ -340,17 +343,16 @@ static int oci_try_manifest(struct oci_search *s, const char *text, size_t size,
     if (code < 0)
         return code;
     char name[OCI_NAME_SIZE];
-    bool matches = false;
     (void)snprintf(name, sizeof(name), "blobs/sha256/%s", img->config);
     code = oci_parse_config(config, (size_t)img->config_size, name, s->arch,
-                            img, &matches, e);
+                            img, e);
     if (code < 0)
         return code;
-    if (!matches) {
+    if (code == 0) {
         oci_note_other(s, img->doc);
         oci_fini(img);
     }
-    return matches;
+    return code;
 }
 
 static int oci_try(struct oci_search *s, size_t i, struct oci_image *img,
@@ -383,7 +385,7 @@ static int oci_try(struct oci_search *s, size_t i, struct oci_image *img,
 static int oci_check_layout(const struct source *s, struct err *e)
 {
     AUTO_FREE char *text = NULL;
-    size_t size;
+    size_t size = 0;
     struct err inner;
     if (source_read(s, "oci-layout", 4096, &text, &size, &inner) < 0)
         return err_set(e, -EINVAL, "not an OCI layout: %s", inner.msg);
@@ -404,7 +406,7 @@ int oci_select(const struct source *source, const char *tag, const char *arch,
 {
     AUTO_FREE char *text = NULL;
     AUTO_FREE struct oci_search *s = calloc(1, sizeof(*s));
-    size_t size;
+    size_t size = 0;
     if (s == NULL)
         return err_set(e, -ENOMEM, "out of memory");
     s->source = source;

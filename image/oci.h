@@ -62,11 +62,10 @@ int oci_parse_digest(const char *text, const char *where,
 int oci_parse_manifest(const char *text, size_t size, const char *where,
                        struct oci_image *img, struct err *e);
 
-/* Configuration text -> doc and the layers' diff_ids. *matches: whether it is
- * for linux/`arch`; if not, nothing else was looked at. */
+/* Configuration text -> doc and the layers' diff_ids. 1 when it is for
+ * linux/`arch`; if not, 0, and nothing else was looked at. */
 int oci_parse_config(const char *text, size_t size, const char *where,
-                     const char *arch, struct oci_image *img, bool *matches,
-                     struct err *e);
+                     const char *arch, struct oci_image *img, struct err *e);
 
 /* "os/architecture" of a configuration document or platform object, into
  * `out`; unprintable characters are replaced. */

@@ -30,6 +30,7 @@ enum {
 
 /* The linker's view of our own ELF header: its machine is the low half of the
  * AUDIT_ARCH_* value, so no architecture needs naming here. */
+/* NOLINTNEXTLINE(readability-identifier-naming): the linker's name */
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
 static const uint32_t sandbox_calls[] = {

@@ -70,7 +70,7 @@ int source_find(const struct source *s, const char *name, struct extent *out,
 int source_read(const struct source *s, const char *name, size_t max,
                 char **out, size_t *size, struct err *e)
 {
-    struct extent x;
+    struct extent x = {.fd = -1};
     int code = source_find(s, name, &x, e);
     if (code < 0)
         return code;

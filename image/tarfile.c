@@ -77,7 +77,7 @@ static bool tarfile_sum_ok(const struct tarfile_header *h)
     memcpy(bytes, h, sizeof(bytes));
     size_t at = offsetof(struct tarfile_header, checksum);
     uint64_t sum = 0;
-    for (size_t i = 0; i < sizeof(bytes); i++)
+    for (size_t i = 0; i < ARRAY_COUNT(bytes); i++)
         sum += i >= at && i < at + 8 ? ' ' : bytes[i];
     return sum == tarfile_number(h->checksum, sizeof(h->checksum));
 }
@@ -186,10 +186,12 @@ static int tarfile_member(struct tarfile *t, const struct tarfile_header *h,
                    has_prefix ? "/" : "", (int)sizeof(h->name), h->name);
     (void)snprintf(link, sizeof(link), "%.*s", (int)sizeof(h->link), h->link);
     struct tarfile_member m = {
-        .type = h->type == '\0' || h->type == '7' ? '0' : h->type,
+        .type = h->type,
         .offset = at,
         .size = size,
     };
+    if (m.type == '\0' || m.type == '7')
+        m.type = '0';
     int code = 0;
     if (m.type >= '0' && m.type <= '2')
         code = tarfile_add(t, x->name != NULL ? x->name : name,

@@ -69,7 +69,8 @@ int qemu_make_disk(const struct imagespec *image, struct err *e)
     int code = 0;
     buf_printf(&b, "# Disk DescriptorFile\nversion=1\nCID=fffffffe\n"
                    "parentCID=ffffffff\n"
-                   "createType=\"twoGbMaxExtentFlat\"\n\n");
+                   "createType=\"twoGbMaxExtentFlat\"\n");
+    /* No blank line here: QEMU would read the extent after it twice. */
     for (size_t i = 0; code == 0 && i < image->fd_count; i++)
         code = qemu_add_extent(image->fds[i], &b, &total, e);
     buf_printf(&b,

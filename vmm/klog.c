@@ -42,12 +42,25 @@ static size_t annotate(struct klog *k, char *out, size_t room)
     return n;
 }
 
+/* Why a guest that says no more has stopped. */
+static void remember_panic(struct klog *k)
+{
+    if (memmem(k->line, k->size, "kernel panic", 12) == NULL)
+        return;
+    size_t n = k->size;
+    if (n > sizeof(k->panic) - 1)
+        n = sizeof(k->panic) - 1;
+    memcpy(k->panic, k->line, n);
+    k->panic[n] = '\0';
+}
+
 void klog_flush(struct klog *k)
 {
     char out[2048] = "guest: ";
     size_t head = strlen(out);
     if (k->size == 0)
         return;
+    remember_panic(k);
     size_t n = head + annotate(k, out + head, sizeof(out) - head - 1);
     out[n++] = '\n';
     k->size = 0;

@@ -8,11 +8,13 @@
 
 #include "vmm/sandbox.h"
 
-int vcpu_shared_init(struct vcpu_shared *s, struct arch_vm *arch, struct err *e)
+int vcpu_shared_init(struct vcpu_shared *s, struct arch_vm *arch,
+                     unsigned count, struct err *e)
 {
-    *s = (struct vcpu_shared){.arch = arch};
+    *s = (struct vcpu_shared){.arch = arch, .count = count};
     (void)sem_init(&s->ready, 0, 0);
     (void)sem_init(&s->go, 0, 0);
+    (void)sem_init(&s->others, 0, 0);
     s->request_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (s->request_fd < 0)
         return err_set(e, -errno, "eventfd: %s", strerror(errno));
@@ -84,26 +86,39 @@ static int boot(struct vcpu *v)
     return arch_vcpu_boot(&v->arch, &entry, &v->failure);
 }
 
+/* CPU 0: the set-up of the others waits, so that it has the host to itself. */
+static int start_first(struct vcpu *v)
+{
+    struct vcpu_shared *s = v->shared;
+    if (create(v) < 0)
+        return v->failure.code;
+    (void)sem_post(&s->ready);
+    if (arch_vcpu_prepare(&v->arch, &v->failure) < 0)
+        return v->failure.code;
+    wait_for(&s->go);
+    int rc = boot(v);
+    for (unsigned i = 1; i < s->count; i++)
+        (void)sem_post(&s->others);
+    return rc;
+}
+
+static int start_other(struct vcpu *v)
+{
+    wait_for(&v->shared->others);
+    return create(v) < 0 ? v->failure.code : boot(v);
+}
+
 static void *thread_main(void *arg)
 {
     struct vcpu *v = arg;
-    struct vcpu_shared *s = v->shared;
     int rc = sandbox_lock(SANDBOX_VCPU, &v->failure);
-    if (v->index == 0) {
-        if (rc == 0)
-            rc = create(v);
-        if (rc < 0) /* before `ready`: the waiter looks at it */
-            hand_over(v, VCPU_FAILED);
-        (void)sem_post(&s->ready);
-        if (rc < 0)
-            return NULL;
-    }
-    wait_for(&s->go);
-    if (rc == 0 && v->index > 0)
-        rc = create(v);
-    if (rc == 0 && boot(v) == 0)
+    if (rc == 0)
+        rc = v->index == 0 ? start_first(v) : start_other(v);
+    if (rc == 0)
         (void)run(v);
     hand_over(v, VCPU_FAILED);
+    if (v->index == 0) /* somebody may still wait for it */
+        (void)sem_post(&v->shared->ready);
     return NULL;
 }
 

@@ -27,7 +27,9 @@ struct vcpu_shared {
     struct arch_vm *arch;
     int request_fd; /* eventfd: some vCPU is asking or has failed */
     sem_t ready;    /* posted once, by CPU 0: arch facts known, or failed */
-    sem_t go;       /* posted per vCPU: memory and `entry` are complete */
+    sem_t go;       /* posted once: memory and `entry` are complete */
+    sem_t others;   /* posted by CPU 0 per other CPU when it is about to run */
+    unsigned count; /* of vCPUs */
     struct arch_entry entry; /* of CPU 0; others at a fixed distance */
     uint64_t stack_stride;
     uint64_t vif_stride;
@@ -47,10 +49,10 @@ struct vcpu {
 };
 
 int vcpu_shared_init(struct vcpu_shared *s, struct arch_vm *arch,
-                     struct err *e);
+                     unsigned count, struct err *e);
 
-/* Start the thread; it creates its vCPU (CPU 0 at once, others after `go`)
- * and runs it. */
+/* Start the thread; it creates its vCPU (CPU 0 at once, the others when CPU 0
+ * is about to run) and runs it. */
 int vcpu_start(struct vcpu *v, struct vcpu_shared *s, unsigned index,
                struct err *e);
 

@@ -113,7 +113,11 @@ static void call_write(struct bus_window *w, uint32_t off, const uint8_t *data,
     switch (off) {
     case BOOT_CALL_LOG: call_log(v, value); break;
     case BOOT_CALL_POWEROFF:
-        fail(v, EXIT_FAILED, "the guest kernel powered off without saying why");
+        klog_flush(&v->klog);
+        fail(v, EXIT_FAILED,
+             v->klog.panic[0] != '\0'
+                 ? v->klog.panic
+                 : "the guest kernel powered off without saying why");
         break;
     case BOOT_CALL_MARK:
         (void)snprintf(name, sizeof(name), "mark_%u", value);
@@ -226,7 +230,7 @@ static int create_vm(struct vm *v, struct err *e)
         window_map(&v->window, &v->mem, e) < 0 ||
         arch_vm_init(&v->arch, c->kvm_fd, c->cpuid_cache_fd, e) < 0 ||
         map_memory(v, e) < 0 || arch_irqchip_init(&v->arch, e) < 0 ||
-        vcpu_shared_init(&v->shared, &v->arch, e) < 0)
+        vcpu_shared_init(&v->shared, &v->arch, v->config->vcpus, e) < 0)
         return e->code;
     v->requests.fd = v->shared.request_fd;
     v->requests.ready = requests_ready;
@@ -300,11 +304,11 @@ static int prepare(struct vm *v, const struct console_streams *streams,
     mark(v, "vmm_vm");
     if (start_vcpus(v, e) < 0 ||
         load_kernel(v->config->kernel_fd, &v->mem, &kernel, e) < 0 ||
-        add_devices(v, streams, e) < 0)
+        add_devices(v, streams, e) < 0 || connect_devices(v, e) < 0)
         return e->code;
     while (sem_wait(&v->shared.ready) < 0 && errno == EINTR)
         ;
-    if (v->vcpu[0].failure.code < 0) {
+    if (__atomic_load_n(&v->vcpu[0].state, __ATOMIC_ACQUIRE) == VCPU_FAILED) {
         *e = v->vcpu[0].failure;
         return e->code;
     }
@@ -319,8 +323,6 @@ static int prepare(struct vm *v, const struct console_streams *streams,
     v->shared.entry.pc = kernel.entry;
     v->shared.stack_stride = BOOT_STACK_STRIDE;
     v->shared.vif_stride = BOOT_VIF_STRIDE;
-    if (connect_devices(v, e) < 0)
-        return e->code;
     return ctl_attach(&v->ctl, v->config->client_fd, v->config->listen_fd, e);
 }
 
@@ -345,8 +347,7 @@ static int run(struct vm *v, struct err *e)
         prepare(v, &streams, e) < 0 || sandbox_lock(SANDBOX_DEVICE, e) < 0)
         return e->code;
     mark(v, "vmm_run");
-    for (unsigned i = 0; i < v->vcpu_count; i++)
-        (void)sem_post(&v->shared.go);
+    (void)sem_post(&v->shared.go);
     return loop_run(&v->loop, e);
 }
 

@@ -191,8 +191,8 @@ ABI_AT(struct lx_dirent, name, 18);
 #define LX_PIPEFS_MAGIC  0x50495045
 #define LX_ANON_MAGIC    0x09041934
 
-#define LX_MAP_SHARED          0x01u
-#define LX_MAP_TYPE            0x0fu
+#define LX_MAP_SHARED 0x01u
+#define LX_MAP_TYPE   0x0fu
 
 #define LX_CAP_CHOWN        0
 #define LX_CAP_DAC_OVERRIDE 1

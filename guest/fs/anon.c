@@ -52,7 +52,8 @@ static const struct inode_ops anon_inode_ops = {
     .get_page = inode_no_get_page,
 };
 
-static struct superblock anon_sb = {.ops = &anon_sb_ops, .type = "anon_inodefs"};
+static struct superblock anon_sb = {.ops = &anon_sb_ops,
+                                    .type = "anon_inodefs"};
 
 struct inode *anon_inode(uint32_t mode, const char *kind)
 {

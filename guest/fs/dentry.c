@@ -54,7 +54,8 @@ static void dentry_grow(void)
     for (uint32_t i = 0; i < old_count; i++) {
         if (old[i].next == NULL)
             continue;
-        LIST_FOR_SAFE (it, next, &old[i]) {
+        LIST_FOR_SAFE(it, next, &old[i])
+        {
             struct dentry *d = LIST_ENTRY(it, struct dentry, hash_node);
             list_remove(it);
             list_add_head(dentry_bucket(d->hash), it);
@@ -231,7 +232,8 @@ struct dentry *dentry_find(struct dentry *parent, const char *name, size_t len)
     uint32_t hash = dentry_hash(parent, name, len);
     spin_lock(&dentry_lock);
     struct list *bucket = dentry_bucket(hash);
-    LIST_FOR (it, bucket) {
+    LIST_FOR(it, bucket)
+    {
         struct dentry *d = LIST_ENTRY(it, struct dentry, hash_node);
         if (d->hash != hash || d->parent != parent || d->name_size != len ||
             memcmp(d->name, name, len) != 0)

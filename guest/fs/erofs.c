@@ -196,8 +196,7 @@ int64_t erofs_pread(const struct erofs *e, const struct erofs_inode *i,
     n = (size_t)MIN((uint64_t)n, i->size - pos);
     for (size_t done = 0; done < n;) {
         uint64_t at = pos + done;
-        size_t part =
-            MIN(n - done, (size_t)(PAGE_SIZE - (at & PAGE_MASK)));
+        size_t part = MIN(n - done, (size_t)(PAGE_SIZE - (at & PAGE_MASK)));
         const void *from = erofs_bytes(e, i, at, part);
         if (from == NULL)
             return -EIO;
@@ -210,8 +209,8 @@ int64_t erofs_pread(const struct erofs *e, const struct erofs_inode *i,
 int erofs_page(const struct erofs *e, const struct erofs_inode *i,
                uint64_t index, paddr_t *pa, uint64_t *run)
 {
-    uint64_t pages = i->tail != 0 ? i->size / PAGE_SIZE
-                                  : (i->size + PAGE_MASK) / PAGE_SIZE;
+    uint64_t pages =
+        i->tail != 0 ? i->size / PAGE_SIZE : (i->size + PAGE_MASK) / PAGE_SIZE;
     if (index >= pages)
         return i->tail != 0 && index == pages ? -ENODATA : -EIO;
     int r = image_page(e->img, i->data + index * PAGE_SIZE, pa, run);
@@ -368,10 +367,13 @@ int erofs_readdir(const struct erofs *e, const struct erofs_inode *dir,
 int erofs_xattr_next(const struct erofs *e, const struct erofs_inode *i,
                      uint32_t *pos, struct erofs_xattr *out)
 {
-    static const char *const prefixes[] = {
-        NULL,       "user.", "system.posix_acl_access",
-        "system.posix_acl_default", "trusted.", NULL,
-        "security."};
+    static const char *const prefixes[] = {NULL,
+                                           "user.",
+                                           "system.posix_acl_access",
+                                           "system.posix_acl_default",
+                                           "trusted.",
+                                           NULL,
+                                           "security."};
     uint8_t head[12];
     if (i->xattr_size == 0)
         return 0;

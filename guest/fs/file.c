@@ -15,8 +15,8 @@
 #include "guest/fs/generic.h"
 #include "guest/fs/inode.h"
 #include "guest/fs/namei.h"
-#include "guest/fs/tmpfs.h"
 #include "guest/fs/poll.h"
+#include "guest/fs/tmpfs.h"
 #include "guest/fs/walk.h"
 
 static uint32_t file_mode(uint32_t flags)
@@ -41,8 +41,7 @@ struct file *file_new(const struct file_ops *ops, struct inode *i,
     f->inode = i;
     inode_get(i);
     f->refs = 1;
-    f->flags =
-        flags & ~(LX_O_CREAT | LX_O_EXCL | LX_O_TRUNC | LX_O_CLOEXEC);
+    f->flags = flags & ~(LX_O_CREAT | LX_O_EXCL | LX_O_TRUNC | LX_O_CLOEXEC);
     f->mode = file_mode(flags);
     mutex_init(&f->pos_lock);
     return f;

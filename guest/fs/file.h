@@ -40,7 +40,7 @@ struct file {
     uint64_t pos;
     int32_t owner; /* F_SETOWN: pid, or -pgid */
     int32_t sigio;
-    void *data; /* the ops': one documented type per ops */
+    void *data;                /* the ops': one documented type per ops */
     struct epoll_item *epolls; /* that watch this file (fs/epoll.c), or NULL */
 };
 #define FILE_READ   (1u << 0)
@@ -104,6 +104,6 @@ int fd_install(struct file *f, int min, bool cloexec);
 int fd_install_at(struct file *f, int fd, bool cloexec); /* dup2 */
 int fd_close(int fd);
 int fd_flag_cloexec(int fd, int set); /* set < 0: ask. 0, 1 or -EBADF */
-int fd_room(void); /* 0, or -EMFILE when no number is free */
+int fd_room(void);                    /* 0, or -EMFILE when no number is free */
 /* File of `fd` in another process (/proc/PID/fd). Reference taken. */
 struct file *fd_of(struct fdtable *t, int fd, bool *cloexec);

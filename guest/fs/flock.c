@@ -33,7 +33,8 @@ struct flock_waiter { /* on the stack of who waits */
 };
 
 /* POSIX and OFD locks are one name space, flock(2)'s is another. */
-static bool flock_conflicts(const struct flock *l, const struct flock_request *r)
+static bool flock_conflicts(const struct flock *l,
+                            const struct flock_request *r)
 {
     bool whole = l->kind == FLOCK_WHOLE;
     if (whole != (r->kind == FLOCK_WHOLE))
@@ -49,7 +50,8 @@ static struct flock *flock_find(struct inode *i, const struct flock_request *r)
 {
     if (i->locks == NULL || r->type == LX_F_UNLCK)
         return NULL;
-    LIST_FOR (it, &i->locks->locks) {
+    LIST_FOR(it, &i->locks->locks)
+    {
         struct flock *l = LIST_ENTRY(it, struct flock, node);
         if (flock_conflicts(l, r))
             return l;
@@ -82,9 +84,9 @@ static bool flock_deadlock(const void *me, const struct flock *holder)
         if (holder->owner == me)
             return true;
         const struct flock *next = NULL;
-        LIST_FOR (it, &blocked) {
-            struct flock_waiter *w =
-                LIST_ENTRY(it, struct flock_waiter, node);
+        LIST_FOR(it, &blocked)
+        {
+            struct flock_waiter *w = LIST_ENTRY(it, struct flock_waiter, node);
             if (w->r->kind == FLOCK_POSIX && w->r->owner == holder->owner)
                 next = flock_find(w->inode, w->r);
             if (next != NULL)
@@ -150,7 +152,8 @@ static void flock_cut(struct flock *l, const struct flock_request *r,
 /* Take in neighbours of the same owner and type. */
 static void flock_merge(struct list *locks, struct flock *l)
 {
-    LIST_FOR_SAFE (it, next, locks) {
+    LIST_FOR_SAFE(it, next, locks)
+    {
         struct flock *o = LIST_ENTRY(it, struct flock, node);
         if (o == l || o->owner != l->owner || o->kind != l->kind ||
             o->type != l->type)
@@ -176,7 +179,8 @@ static int flock_apply(struct inode *i, const struct flock_request *r)
         return -ENOLCK;
     }
     struct flock_list *list = i->locks;
-    LIST_FOR_SAFE (it, next, &list->locks) {
+    LIST_FOR_SAFE(it, next, &list->locks)
+    {
         struct flock *l = LIST_ENTRY(it, struct flock, node);
         if (l->owner == r->owner && l->kind == r->kind)
             flock_cut(l, r, &spare);
@@ -246,7 +250,8 @@ void flock_release(struct inode *i, enum flock_kind kind, const void *owner)
     mutex_lock(&flock_mutex);
     bool any = false;
     if (i->locks != NULL) {
-        LIST_FOR_SAFE (it, next, &i->locks->locks) {
+        LIST_FOR_SAFE(it, next, &i->locks->locks)
+        {
             struct flock *l = LIST_ENTRY(it, struct flock, node);
             if (l->owner != owner || l->kind != kind)
                 continue;
@@ -263,8 +268,8 @@ void flock_free(struct inode *i)
 {
     if (i->locks == NULL)
         return;
-    LIST_FOR_SAFE (it, next, &i->locks->locks)
-        flock_delete(LIST_ENTRY(it, struct flock, node));
+    LIST_FOR_SAFE(it, next, &i->locks->locks)
+    flock_delete(LIST_ENTRY(it, struct flock, node));
     kfree(i->locks);
     i->locks = NULL;
 }

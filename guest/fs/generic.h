@@ -16,7 +16,7 @@ int dir_no_unlink(struct inode *dir, struct dentry *d);
 int dir_no_rename(struct inode *from, struct dentry *d, struct inode *to,
                   struct dentry *over);
 
-int inode_no_setattr(struct inode *i, const struct iattr *a); /* EPERM */
+int inode_no_setattr(struct inode *i, const struct iattr *a);      /* EPERM */
 int64_t inode_no_readlink(struct inode *i, char *to, size_t size); /* EINVAL */
 int64_t inode_no_getxattr(struct inode *i, const char *name, void *to,
                           size_t size); /* EOPNOTSUPP */

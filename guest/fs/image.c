@@ -57,9 +57,8 @@ static paddr_t image_load(struct image *img, uint64_t index)
         uint64_t off = index * PAGE_SIZE;
         size_t n = (size_t)MIN(PAGE_SIZE, img->size - off);
         pa = page_alloc(0, n < PAGE_SIZE ? PAGE_ZERO : 0);
-        if (pa != 0 &&
-            (virtio_blk_read(img->disk, off, page_virt(pa), n) < 0 ||
-             pagetree_set(&img->pages, index, pa) < 0)) {
+        if (pa != 0 && (virtio_blk_read(img->disk, off, page_virt(pa), n) < 0 ||
+                        pagetree_set(&img->pages, index, pa) < 0)) {
             page_put(pa);
             pa = 0;
         }

@@ -120,7 +120,7 @@ struct inode {
     /* A symbolic link that jumps to an object (/proc/PID/fd/N, exe, cwd):
      * *out with references for the caller (path_of_file). NULL: not one. */
     int (*magic)(struct inode *i, struct path *out);
-    uint64_t priv[4];             /* the file system's */
+    uint64_t priv[4]; /* the file system's */
 };
 
 struct superblock_ops {
@@ -131,8 +131,8 @@ struct superblock_ops {
 
 struct superblock {
     const struct superblock_ops *ops;
-    const char *type; /* "tmpfs", "overlay", "proc" ... */
-    uint32_t dev;     /* st_dev */
+    const char *type;    /* "tmpfs", "overlay", "proc" ... */
+    uint32_t dev;        /* st_dev */
     uint32_t flags;      /* SB_* */
     uint64_t next_ino;   /* inode_new counts it up, atomically */
     struct dentry *root; /* reference held */

@@ -52,10 +52,9 @@ int namei_create(const struct path *dir, struct dentry *d, struct inode_new *n)
         n->gid = i->gid;
         if (is_dir)
             n->mode |= LX_S_ISGID;
-        else if (p != NULL && (n->mode & (LX_S_ISGID | 010)) ==
-                                  (LX_S_ISGID | 010) &&
-                 p->cred.fsgid != n->gid &&
-                 !cred_in_group(&p->cred, n->gid) &&
+        else if (p != NULL &&
+                 (n->mode & (LX_S_ISGID | 010)) == (LX_S_ISGID | 010) &&
+                 p->cred.fsgid != n->gid && !cred_in_group(&p->cred, n->gid) &&
                  !cred_capable(p, LX_CAP_FSETID))
             n->mode &= ~LX_S_ISGID;
     }
@@ -231,9 +230,9 @@ static void rename_lock_dirs(struct dentry *a, struct dentry *b)
         return;
     }
     mutex_lock(&rename_lock);
-    bool a_first = dentry_is_below(b, a) ||
-                   (!dentry_is_below(a, b) &&
-                    (uintptr_t)a->inode < (uintptr_t)b->inode);
+    bool a_first =
+        dentry_is_below(b, a) ||
+        (!dentry_is_below(a, b) && (uintptr_t)a->inode < (uintptr_t)b->inode);
     mutex_lock(a_first ? &a->inode->lock : &b->inode->lock);
     mutex_lock(a_first ? &b->inode->lock : &a->inode->lock);
 }
@@ -399,8 +398,7 @@ uint32_t inode_suid_after_write(const struct inode *i)
 int fs_truncate(struct inode *i, uint64_t size)
 {
     const struct process *p = current()->proc;
-    if (p != NULL && size > i->size &&
-        size > p->rlimits[LX_RLIMIT_FSIZE].cur) {
+    if (p != NULL && size > i->size && size > p->rlimits[LX_RLIMIT_FSIZE].cur) {
         struct lx_siginfo si;
         signal_info(&si, LX_SIGXFSZ, LX_SI_KERNEL);
         (void)signal_send_task(current(), &si);

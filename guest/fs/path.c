@@ -144,8 +144,7 @@ static int path_access_ro(const struct path *p, unsigned may)
     uint32_t type = p->dentry->inode->mode & LX_S_IFMT;
     bool stored =
         type == LX_S_IFREG || type == LX_S_IFDIR || type == LX_S_IFLNK;
-    bool readonly =
-        p->mount != NULL && (p->mount->flags & LX_MS_RDONLY) != 0;
+    bool readonly = p->mount != NULL && (p->mount->flags & LX_MS_RDONLY) != 0;
     return (may & 2) != 0 && stored && readonly ? -EROFS : 0;
 }
 

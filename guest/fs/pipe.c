@@ -222,9 +222,8 @@ static int64_t pipe_write(struct file *f, struct uio *u, uint64_t *pos)
             continue;
         }
         if (r == 0)
-            r = (f->flags & LX_O_NONBLOCK) != 0
-                    ? -EAGAIN
-                    : pipe_sleep(p, &p->write_wait);
+            r = (f->flags & LX_O_NONBLOCK) != 0 ? -EAGAIN
+                                                : pipe_sleep(p, &p->write_wait);
         if (r < 0) {
             done = done > 0 ? done : r;
             break;

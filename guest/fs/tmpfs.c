@@ -69,7 +69,8 @@ static struct list *tmpfs_nid_bucket(struct tmpfs_sb *sb, uint64_t nid)
 static struct inode *tmpfs_nid_find(struct tmpfs_sb *sb, uint64_t nid)
 {
     struct list *b = tmpfs_nid_bucket(sb, nid);
-    LIST_FOR (it, b) {
+    LIST_FOR(it, b)
+    {
         struct tmpfs_node *n = LIST_ENTRY(it, struct tmpfs_node, nid_node);
         if (n->lower.nid != nid)
             continue;
@@ -77,8 +78,7 @@ static struct inode *tmpfs_nid_find(struct tmpfs_sb *sb, uint64_t nid)
         uint32_t refs = __atomic_load_n(&n->i.refs, __ATOMIC_RELAXED);
         while (refs != 0) {
             if (__atomic_compare_exchange_n(&n->i.refs, &refs, refs + 1, false,
-                                            __ATOMIC_ACQ_REL,
-                                            __ATOMIC_RELAXED))
+                                            __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
                 return &n->i;
         }
     }

@@ -34,17 +34,17 @@ struct tmpfs_sb {
 #define TMPFS_HOLE UINT64_C(1) /* pages: zeros that hide the image's page */
 
 struct tmpfs_node {
-    struct inode i;           /* first */
-    bool has_lower;           /* `lower` is valid */
-    bool pinned;              /* changed: holds a reference to itself */
-    bool shared;              /* mapped shared and writable once */
-    bool linkable;            /* O_TMPFILE: may get its first name */
-    bool xattr_own;           /* xattrs replace those of the image */
-    uint32_t seals;           /* F_SEAL_* */
-    struct list nid_node;     /* in tmpfs_sb.nids; its lock */
+    struct inode i;       /* first */
+    bool has_lower;       /* `lower` is valid */
+    bool pinned;          /* changed: holds a reference to itself */
+    bool shared;          /* mapped shared and writable once */
+    bool linkable;        /* O_TMPFILE: may get its first name */
+    bool xattr_own;       /* xattrs replace those of the image */
+    uint32_t seals;       /* F_SEAL_* */
+    struct list nid_node; /* in tmpfs_sb.nids; its lock */
     struct erofs_inode lower;
-    struct list xattrs;       /* struct tmpfs_xattr; i.lock */
-    char *target;             /* symbolic link made here, owned */
+    struct list xattrs;        /* struct tmpfs_xattr; i.lock */
+    char *target;              /* symbolic link made here, owned */
     struct spinlock page_lock; /* the rest, and changes of i.size */
     struct pagetree pages;     /* paddrs (one reference each) or TMPFS_HOLE */
     uint64_t own_pages;        /* paddrs in pages */

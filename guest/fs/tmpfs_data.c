@@ -263,10 +263,13 @@ static int64_t tmpfs_read_lower(struct tmpfs_node *n, struct uio *u,
     }
     if (r != -ENODATA)
         return r;
-    char small[128]; /* an inline tail */
+    char small[128]; /* an inline tail; behind it the file may have grown */
+    uint64_t part = MIN(size, PAGE_SIZE - (pos & PAGE_MASK));
     int64_t got = erofs_pread(&sb->lower, &n->lower, small,
-                              (size_t)MIN(size, (uint64_t)sizeof(small)), pos);
-    return got <= 0 ? got : uio_put(u, small, (uint64_t)got);
+                              (size_t)MIN(part, (uint64_t)sizeof(small)), pos);
+    if (got == 0)
+        return uio_zero(u, part);
+    return got < 0 ? got : uio_put(u, small, (uint64_t)got);
 }
 
 static int64_t tmpfs_read_some(struct tmpfs_node *n, struct uio *u,

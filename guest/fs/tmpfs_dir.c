@@ -108,8 +108,7 @@ static int tmpfs_create(struct inode *dir, struct dentry *d,
     return 0;
 }
 
-static int tmpfs_link(struct inode *dir, struct dentry *d,
-                      struct inode *target)
+static int tmpfs_link(struct inode *dir, struct dentry *d, struct inode *target)
 {
     struct tmpfs_node *n = tmpfs_node(target);
     if (target->nlink == 0 && !n->linkable)
@@ -149,7 +148,8 @@ static bool tmpfs_has_own_names(const struct dentry *d)
 {
     bool any = false;
     spin_lock(&dentry_lock);
-    LIST_FOR (it, &d->children) {
+    LIST_FOR(it, &d->children)
+    {
         const struct dentry *c = LIST_ENTRY(it, struct dentry, sibling);
         if (c->inode != NULL && c->cookie != 0) {
             any = true;
@@ -187,7 +187,8 @@ static void tmpfs_free_whiteouts(struct dentry *dir)
     for (;;) {
         struct dentry *found = NULL;
         spin_lock(&dentry_lock);
-        LIST_FOR (it, &dir->children) {
+        LIST_FOR(it, &dir->children)
+        {
             struct dentry *c = LIST_ENTRY(it, struct dentry, sibling);
             if (c->pinned && c->inode == NULL) {
                 found = c;
@@ -333,16 +334,16 @@ static int tmpfs_read_lower(struct dentry *self, uint64_t *pos, emit_fn *emit,
     uint64_t at = *pos - POS_LOWER;
     while (n->has_lower) {
         struct erofs_dirent d;
-        int r = erofs_readdir(&tmpfs_sb(self->inode)->lower, &n->lower, &at,
-                              &d);
+        int r =
+            erofs_readdir(&tmpfs_sb(self->inode)->lower, &n->lower, &at, &d);
         if (r < 0)
             return r;
         if (r == 0)
             break;
         bool show = !name_is_dots(d.name, d.name_size) &&
                     tmpfs_lower_visible(self, d.name, d.name_size);
-        if (show && !emit(e, d.name, d.name_size, d.nid, d.type,
-                          POS_LOWER + at))
+        if (show &&
+            !emit(e, d.name, d.name_size, d.nid, d.type, POS_LOWER + at))
             return 0;
         *pos = POS_LOWER + at;
     }
@@ -361,8 +362,8 @@ static void tmpfs_read_own(struct dentry *self, uint64_t *pos, emit_fn *emit,
         if (c->cookie == 0 || c->cookie > max || c->inode == NULL)
             continue;
         uint64_t next = POS_OWN + COOKIE_MAX - c->cookie + 1;
-        if (!emit(e, c->name, c->name_size, c->inode->ino,
-                  c->inode->mode >> 12, next))
+        if (!emit(e, c->name, c->name_size, c->inode->ino, c->inode->mode >> 12,
+                  next))
             break;
         *pos = next;
     }

@@ -26,8 +26,8 @@ static void xattr_free(struct tmpfs_xattr *x)
 
 void tmpfs_free_xattrs(struct tmpfs_node *n)
 {
-    LIST_FOR_SAFE (it, next, &n->xattrs)
-        xattr_free(LIST_ENTRY(it, struct tmpfs_xattr, node));
+    LIST_FOR_SAFE(it, next, &n->xattrs)
+    xattr_free(LIST_ENTRY(it, struct tmpfs_xattr, node));
 }
 
 static struct tmpfs_xattr *xattr_new(const char *name, size_t size)
@@ -48,7 +48,8 @@ static struct tmpfs_xattr *xattr_new(const char *name, size_t size)
 
 static struct tmpfs_xattr *xattr_find(struct tmpfs_node *n, const char *name)
 {
-    LIST_FOR (it, &n->xattrs) {
+    LIST_FOR(it, &n->xattrs)
+    {
         struct tmpfs_xattr *x = LIST_ENTRY(it, struct tmpfs_xattr, node);
         if (strcmp(x->name, name) == 0)
             return x;
@@ -129,8 +130,8 @@ static int xattr_own(struct tmpfs_node *n)
 static unsigned xattr_count(const struct tmpfs_node *n)
 {
     unsigned count = 0;
-    LIST_FOR (it, &n->xattrs)
-        count++;
+    LIST_FOR(it, &n->xattrs)
+    count++;
     return count;
 }
 
@@ -191,7 +192,8 @@ int64_t tmpfs_listxattr(struct inode *i, char *to, size_t size)
         }
         return r < 0 ? r : (int64_t)at;
     }
-    LIST_FOR (it, &n->xattrs) {
+    LIST_FOR(it, &n->xattrs)
+    {
         r = xattr_list_add(to, size, &at,
                            LIST_ENTRY(it, struct tmpfs_xattr, node)->name);
         if (r < 0)

@@ -176,8 +176,8 @@ static int64_t utimes_path(const struct path *p, const struct lx_timespec *t)
 {
     struct iattr a = {.valid = 0};
     struct inode *i = p->dentry->inode;
-    bool now = t == NULL ||
-               (t[0].nsec == LX_UTIME_NOW && t[1].nsec == LX_UTIME_NOW);
+    bool now =
+        t == NULL || (t[0].nsec == LX_UTIME_NOW && t[1].nsec == LX_UTIME_NOW);
     a.atime = t != NULL ? t[0] : (struct lx_timespec){0, LX_UTIME_NOW};
     a.mtime = t != NULL ? t[1] : (struct lx_timespec){0, LX_UTIME_NOW};
     int r = time_resolve(&a.atime, IATTR_ATIME, &a.valid);

@@ -112,9 +112,9 @@ int64_t sys_getcwd(const uint64_t *a)
         r = -ENOENT;
     } else if (name != NULL) {
         size_t n = strlen(name) + 1;
-        r = n > a[1]                                      ? -ERANGE
+        r = n > a[1]                                ? -ERANGE
             : copy_to_user(uptr(a[0]), name, n) < 0 ? -EFAULT
-                                                          : (int64_t)n;
+                                                    : (int64_t)n;
     }
     path_put(&cwd);
     path_put(&root);
@@ -228,8 +228,8 @@ static int64_t mknod_at(int dirfd, uint64_t name, uint32_t mode, uint64_t dev)
     case LX_S_IFDIR: return -EPERM;
     default: return -EINVAL;
     }
-    bool device = (mode & LX_S_IFMT) == LX_S_IFCHR ||
-                  (mode & LX_S_IFMT) == LX_S_IFBLK;
+    bool device =
+        (mode & LX_S_IFMT) == LX_S_IFCHR || (mode & LX_S_IFMT) == LX_S_IFBLK;
     int r = user_name_get(&n, uptr(name));
     if (r == 0)
         r = fs_mknod(dirfd, n.text, mode & (LX_S_IFMT | 07777),

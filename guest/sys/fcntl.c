@@ -133,11 +133,10 @@ static int64_t fcntl_dup(struct file *f, uint64_t min, bool cloexec)
 
 static int64_t fcntl_setfl(struct file *f, uint32_t flags)
 {
-    const uint32_t may = LX_O_APPEND | LX_O_NONBLOCK | LX_O_ASYNC |
-                         LX_O_DIRECT | LX_O_NOATIME;
+    const uint32_t may =
+        LX_O_APPEND | LX_O_NONBLOCK | LX_O_ASYNC | LX_O_DIRECT | LX_O_NOATIME;
     uint32_t old = __atomic_load_n(&f->flags, __ATOMIC_RELAXED);
-    __atomic_store_n(&f->flags, (old & ~may) | (flags & may),
-                     __ATOMIC_RELAXED);
+    __atomic_store_n(&f->flags, (old & ~may) | (flags & may), __ATOMIC_RELAXED);
     return 0;
 }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Descriptors: open, close, dup, pipe, memfd_create. */
+#include "guest/fs/file.h"
+
 #include "abi/linux/fcntl.h"
 
 #include "guest/core/klib.h"
 #include "guest/core/kmem.h"
 #include "guest/core/task.h"
 #include "guest/core/usercopy.h"
-#include "guest/fs/file.h"
 #include "guest/fs/fs.h"
 #include "guest/fs/path.h"
 #include "guest/fs/tmpfs.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What files are: stat, statx, statfs, access, readlink. */
-#include "abi/linux/fcntl.h"
 #include "abi/linux/stat.h"
+
+#include "abi/linux/fcntl.h"
 
 #include "guest/core/kmem.h"
 #include "guest/core/task.h"

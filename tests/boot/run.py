@@ -18,7 +18,7 @@ from cases import CASES  # noqa: E402
 
 BIN = os.environ.get("LIMPET_BIN", "build/bin")
 IMAGES = os.environ.get("LIMPET_IMAGES", "build/images")
-LIMIT_S = {"kvm": 60, "emulate": 180, "native": 60}
+LIMIT_S = {"kvm": 30, "emulate": 180, "native": 60}
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Lines that only say where they ran.
 NOISE = re.compile(r"^limpet: .*emulat.*\n", re.M)
@@ -40,16 +40,29 @@ class Roots:
 
 
 def run(command, case, limit):
-    stdin = (case.stdin or "").encode()
-    p = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                         start_new_session=True)
-    try:
-        out, err = p.communicate(stdin, timeout=limit)
-    except subprocess.TimeoutExpired:
-        p.kill()
-        out, err = p.communicate()
-        return "timeout", out.decode(errors="replace"), err.decode(errors="replace")
-    return p.returncode, out.decode(errors="replace"), NOISE.sub("", err.decode(errors="replace"))
+    """Files, not pipes: a monitor that outlives its CLI must not hold us."""
+    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        stdin.write((case.stdin or "").encode())
+        stdin.seek(0)
+        p = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=err, start_new_session=True)
+        try:
+            code = p.wait(timeout=limit)
+        except subprocess.TimeoutExpired:
+            code = "timeout"
+            stop(p)
+        out.seek(0)
+        err.seek(0)
+        return code, out.read().decode(errors="replace"), NOISE.sub("", err.read().decode(errors="replace"))
+
+
+def stop(p):
+    """End a command that hangs, and the VM behind it."""
+    limpet = os.path.join(BIN, "limpet")
+    ids = subprocess.run([limpet, "ps", "-q"], capture_output=True, text=True, timeout=20).stdout.split()
+    if ids:
+        subprocess.run([limpet, "rm", "-f"] + ids, stdout=subprocess.DEVNULL, timeout=60)
+    p.kill()
+    p.wait()
 
 
 def guest_command(platform, case):

@@ -15,10 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *text = (const char *)data;
     struct oci_image img = {0};
     struct err e;
-    bool matches;
     (void)oci_parse_manifest(text, size, "fuzz", &img, &e);
-    if (oci_parse_config(text, size, "fuzz", "amd64", &img, &matches, &e) ==
-        0) {
+    if (oci_parse_config(text, size, "fuzz", "amd64", &img, &e) == 1) {
         struct record r = {.image = &img};
         char platform[64];
         oci_platform_text(img.doc, platform);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Good images: what went into the layers is what the EROFS says."""
+import fcntl
 import json
 import os
 import random
@@ -412,6 +413,47 @@ class Store(harness.Case):
         want = (l.index[0]["digest"][7:].encode() + b"\n", b"", 0)
         self.assertEqual(outs, [want] * 6)
         self.assertEqual(len(self.store_files()), 5)  # image meta 2 layer ref
+
+    def test_rights_are_given_up_before_parsing(self):
+        """The converter's lock stops it after it has confined itself."""
+        l = self.layout()
+        os.makedirs(self.root)
+        with open(self.root + "/convert.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            p = subprocess.Popen([harness.PROGRAM, "ensure", "--root",
+                                  self.root, "--arch", "amd64",
+                                  "oci:" + l.path], stdout=subprocess.PIPE)
+            status = {}
+            while status.get("Seccomp") != "2" and p.poll() is None:
+                with open("/proc/%d/status" % p.pid) as f:
+                    status = dict(x.split(":\t", 1) for x in
+                                  f.read().replace("\t ", "\t").split("\n")
+                                  if ":\t" in x)
+            self.assertIsNone(p.poll())
+            with open("/proc/%d/limits" % p.pid) as f:
+                limits = f.read()
+        self.assertEqual(p.communicate(timeout=60)[0].strip().decode(),
+                         l.index[0]["digest"].split(":")[1])
+        self.assertEqual(status["NoNewPrivs"], "1")
+        # At most reading what belongs to others (CAP_DAC_READ_SEARCH).
+        self.assertEqual(int(status["CapEff"], 16) & ~(1 << 2), 0)
+        self.assertEqual(int(status["CapPrm"], 16) & ~(1 << 2), 0)
+        self.assertRegex(limits, r"Max core file size +0 +0 ")
+
+    @unittest.skipUnless(os.geteuid() == 0, "becoming another user needs root")
+    def test_ordinary_user(self):
+        """Devices, owners, trusted xattrs: nothing needs root."""
+        l = Layout(self.dir + "/l").image(everything())
+        os.chmod(self.dir, 0o777)
+        subprocess.run(["chmod", "-R", "a+rX", l.path], check=True)
+        hex_ = self.ensure("oci:" + l.path, user=1001, group=1001,
+                           extra_groups=[])
+        with open("%s/meta/%s.erofs" % (self.root, hex_), "rb") as f:
+            mine = f.read()
+        self.root = self.dir + "/roots"
+        self.ensure("oci:" + l.path)
+        with open("%s/meta/%s.erofs" % (self.root, hex_), "rb") as f:
+            self.assertEqual(sha(f.read()), sha(mine))
 
     def test_default_root(self):
         l = self.layout()

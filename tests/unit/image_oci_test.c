@@ -92,30 +92,25 @@ static const char config[] =
     "\"config\":{\"Cmd\":[\"a\"],\"Labels\":null},"
     "\"rootfs\":{\"diff_ids\":[\"sha256:" HEX_B "\"]}}";
 
+static int configure(struct oci_image *img, const char *arch)
+{
+    struct err e;
+    return oci_parse_config(config, strlen(config), "c", arch, img, &e);
+}
+
 static void configuration_is_matched_by_platform(void **state)
 {
     (void)state;
-    struct oci_image img = {0};
-    struct err e;
-    bool matches = true;
+    struct oci_image img = {.layer_count = 1};
     img.layers = calloc(1, sizeof(*img.layers));
-    img.layer_count = 1;
-    assert_int_equal(oci_parse_config(config, strlen(config), "c", "amd64",
-                                      &img, &matches, &e),
-                     0);
-    assert_false(matches);
-    assert_int_equal(oci_parse_config(config, strlen(config), "c", "arm64",
-                                      &img, &matches, &e),
-                     0);
-    assert_true(matches);
+    assert_int_equal(configure(&img, "amd64"), 0);
+    assert_int_equal(configure(&img, "arm64"), 1);
     assert_string_equal(img.layers[0].diff_id, HEX_B);
     char platform[64];
     oci_platform_text(img.doc, platform);
     assert_string_equal(platform, "linux/arm64/v8");
     img.layer_count = 0;
-    assert_int_equal(oci_parse_config(config, strlen(config), "c", "arm64",
-                                      &img, &matches, &e),
-                     -EINVAL);
+    assert_int_equal(configure(&img, "arm64"), -EINVAL);
     oci_fini(&img);
 }
 

@@ -43,7 +43,7 @@ static void device_accesses_are_answered_in_order(void **state)
     struct err e;
     fake = (struct fake){.steps = steps, .step_count = 4};
     fake.user_kernel = true;
-    assert_int_equal(vcpu_shared_init(&shared, &arch, &e), 0);
+    assert_int_equal(vcpu_shared_init(&shared, &arch, 1, &e), 0);
     assert_int_equal(vcpu_start(&v, &shared, 0, &e), 0);
     assert_int_equal(sem_wait(&shared.ready), 0);
     assert_true(arch.user_kernel);
@@ -78,12 +78,12 @@ static void other_cpus_get_their_own_stack(void **state)
     static struct vcpu v;
     struct err e;
     fake = (struct fake){.steps = steps, .step_count = 1};
-    assert_int_equal(vcpu_shared_init(&shared, &arch, &e), 0);
+    assert_int_equal(vcpu_shared_init(&shared, &arch, 1, &e), 0);
     shared.entry = (struct arch_entry){.stack = 100, .vif = 1000};
     shared.stack_stride = 10;
     shared.vif_stride = 7;
     assert_int_equal(vcpu_start(&v, &shared, 3, &e), 0);
-    assert_int_equal(sem_post(&shared.go), 0);
+    assert_int_equal(sem_post(&shared.others), 0);
     assert_int_equal(wait_state(&shared, &v), VCPU_FAILED);
     assert_int_equal(fake.booted.stack, 130);
     assert_int_equal(fake.booted.vif, 1021);

@@ -538,6 +538,9 @@ static void run(const char *what, const char *arg)
         say_hex("toy: panic at [<", (uintptr_t)toy_main);
         say("toy: backtrace [<ffffffff80200001>]\n");
         leave(CTL_PANIC, 1);
+    } else if (same(what, "last_words")) {
+        say("toy: kernel panic: tired\ntoy: good bye\n");
+        call(BOOT_CALL_POWEROFF, 0);
     } else if (same(what, "poweroff")) {
         call(BOOT_CALL_POWEROFF, 0);
     } else if (same(what, "crash")) {

@@ -244,6 +244,9 @@ def case_poweroff():
     vm, _, _ = run("poweroff")
     record = ends(vm, 125, "monitor", 125)
     assert "powered off" in record["message"], record
+    vm, _, _ = run("last_words")
+    record = ends(vm, 125, "monitor", 125)
+    assert record["message"] == "toy: kernel panic: tired", record
 
 
 def case_panic_symbols():

@@ -24,7 +24,7 @@ struct arch_vm {
     int vm_fd;                /* owned */
     size_t run_size;          /* bytes of struct kvm_run's mapping */
     int cpuid_fd;             /* borrowed cache, -1: ask KVM */
-    bool known;               /* the first vCPU has filled in the rest: */
+    uint64_t mapped;          /* bytes of all memory slots */
     bool user_kernel;         /* PVM: the kernel runs in user mode */
     uint64_t counter_hz;      /* 0: unknown */
     struct kvm_cpuid2 *cpuid; /* owned */
@@ -92,9 +92,13 @@ int arch_boot_tables(const struct arch_vm *vm, struct lowmem *low,
                      const struct arch_window *image, uint64_t *root,
                      struct err *e);
 
-/* On the thread that will run it. The first one finds out vm->user_kernel. */
+/* On the thread that will run it. CPU 0 comes first and alone: it finds out
+ * vm->user_kernel and vm->counter_hz. */
 int arch_vcpu_init(struct arch_vcpu *v, struct arch_vm *vm, unsigned index,
                    struct err *e);
+/* CPU 0 once, while others still write guest memory: slow set-up that needs
+ * none of it. Before any arch_vcpu_boot(). */
+int arch_vcpu_prepare(struct arch_vcpu *v, struct err *e);
 int arch_vcpu_boot(struct arch_vcpu *v, const struct arch_entry *entry,
                    struct err *e);
 /* Enter the guest until it exits. An error is the end of the VM; *e then says

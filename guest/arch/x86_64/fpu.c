@@ -4,10 +4,9 @@
  * CPU; loaded again only if another program's state came in between. Kernel
  * code never touches these registers. Intel SDM volume 1, chapter 13.
  */
-#include "guest/arch/x86_64/x86.h"
-
 #include "abi/linux/errno.h"
 
+#include "guest/arch/x86_64/x86.h"
 #include "guest/core/cpu.h"
 #include "guest/core/log.h"
 #include "guest/core/page.h"
@@ -37,9 +36,10 @@ void fpu_init(struct cpu *c)
             area_size = FP_LEGACY;
             return;
         }
-        struct x86_cpuid d = x86_cpuid(0xd, 0);
-        lo = (uint32_t)XCR0_OURS & d.a;
-        __asm__ volatile("xsetbv" ::"a"(lo), "d"(0), "c"(0));
+        uint32_t want = (uint32_t)XCR0_OURS & x86_cpuid(0xd, 0).a;
+        __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+        if (lo != want || hi != 0) /* an exit; our monitor has set it */
+            __asm__ volatile("xsetbv" ::"a"(want), "d"(0), "c"(0));
     }
     if (c->id != 0)
         return;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* First C code of every CPU: platform, GS, descriptor tables, features. */
 #include "guest/arch/x86_64/x86.h"
-
 #include "guest/core/cpu.h"
 #include "guest/core/main.h"
 
@@ -130,8 +129,8 @@ void tables_init(struct cpu *c)
                                       (uint64_t)X86_CS_KERNEL << 32);
     platform->msr_write(MSR_LSTAR, (uint64_t)(arch_ring0 ? syscall_entry_ring0
                                                          : syscall_entry_pvm));
-    platform->msr_write(MSR_SFMASK, X86_TF | X86_IF | X86_DF | X86_NT |
-                                        X86_RF | X86_AC);
+    platform->msr_write(MSR_SFMASK,
+                        X86_TF | X86_IF | X86_DF | X86_NT | X86_RF | X86_AC);
 }
 
 void tables_set_stack(struct cpu *c, uint64_t sp)
@@ -187,8 +186,8 @@ static void gs_init(struct cpu *c)
         return;
     }
     /* Null selectors: no descriptor of whoever started us is left. */
-    __asm__ volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%fs; mov %0, %%gs"
-                     ::"r"(0));
+    __asm__ volatile(
+        "mov %0, %%ds; mov %0, %%es; mov %0, %%fs; mov %0, %%gs" ::"r"(0));
     x86_wrmsr(MSR_GS_BASE, (uint64_t)c);
     x86_wrmsr(MSR_GS_USER, 0);
 }
@@ -198,11 +197,9 @@ void arch_start(struct boot_info *bi, uint32_t index)
 {
     struct cpu *c = &cpus[index];
 
-    if (index == 0) {
-        if (!bi)
-            bi = qemu_boot();
-        platform_choose(bi);
-    }
+    if (!bi)
+        bi = qemu_boot();
+    platform_choose(bi); /* every CPU: which one comes first is open */
     gs_init(c);
     c->arch.self = c;
     c->id = index;

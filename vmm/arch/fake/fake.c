@@ -64,8 +64,14 @@ int arch_vcpu_init(struct arch_vcpu *v, struct arch_vm *vm, unsigned index,
 {
     (void)e;
     *v = (struct arch_vcpu){.vm = vm, .index = index, .fd = -1};
-    vm->known = true;
     vm->user_kernel = fake.user_kernel;
+    return 0;
+}
+
+int arch_vcpu_prepare(struct arch_vcpu *v, struct err *e)
+{
+    (void)v;
+    (void)e;
     return 0;
 }
 

@@ -11,6 +11,7 @@
 #define CPUID_1_ECX_X2APIC       (UINT32_C(1) << 21)
 #define CPUID_1_ECX_TSC_DEADLINE (UINT32_C(1) << 24)
 #define CPUID_1_ECX_HYPERVISOR   (UINT32_C(1) << 31)
+#define XCR0_MANAGED             UINT32_C(0xe7)
 #define CPUID_1_EBX_APIC_ID      UINT32_C(0xff000000)
 
 /* A cache of another size is no cache: KVM checks the contents anyway. */
@@ -43,4 +44,12 @@ void cpuid_set_cpu(struct kvm_cpuid2 *c, uint32_t apic_id)
         if (l->function == 0xb || l->function == 0x1f)
             l->edx = apic_id;
     }
+}
+
+uint64_t cpuid_xcr0(const struct kvm_cpuid2 *c)
+{
+    for (unsigned i = 0; i < c->nent; i++)
+        if (c->entries[i].function == 0xd && c->entries[i].index == 0)
+            return c->entries[i].eax & XCR0_MANAGED;
+    return 0;
 }

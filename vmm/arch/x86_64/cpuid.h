@@ -25,3 +25,7 @@ int cpuid_load(int kvm_fd, int cache_fd, struct kvm_cpuid2 *out, struct err *e);
 
 /* The same for one CPU: its APIC id, and what KVM leaves to us. */
 void cpuid_set_cpu(struct kvm_cpuid2 *c, uint32_t apic_id);
+
+/* XCR0 with all that our kernel manages: x87, SSE, AVX, AVX-512. 0: the CPU
+ * has no XSAVE. */
+uint64_t cpuid_xcr0(const struct kvm_cpuid2 *c);

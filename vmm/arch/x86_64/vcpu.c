@@ -29,6 +29,9 @@ const uint32_t arch_vcpu_requests[] = {KVM_RUN,
                                        KVM_SET_SREGS,
                                        KVM_GET_REGS,
                                        KVM_SET_REGS,
+                                       KVM_SET_XCRS,
+                                       KVM_SET_NR_MMU_PAGES,
+                                       KVM_SET_DEVICE_ATTR,
                                        0};
 
 /* One MSR in the shape KVM wants. */
@@ -66,8 +69,24 @@ static int set_vif(const struct arch_vcpu *v, uint64_t at, struct err *e)
                    v->index);
 }
 
+/* Host and guest read the same counter, as they do on PVM: wall_tsc and the
+ * exit counters rely on it. Hosts before 5.16 get it to within microseconds. */
+static void share_counter(const struct arch_vcpu *v)
+{
+    uint64_t offset = 0;
+    const struct kvm_device_attr attr = {
+        .group = KVM_VCPU_TSC_CTRL,
+        .attr = KVM_VCPU_TSC_OFFSET,
+        .addr = (uintptr_t)&offset,
+    };
+    if (ioctl(v->fd, KVM_SET_DEVICE_ATTR, &attr) == 0)
+        return;
+    union msr_call m = msr_call(MSR_IA32_TSC, arch_counter());
+    (void)ioctl(v->fd, KVM_SET_MSRS, &m);
+}
+
 /* What the first vCPU tells about the machine under us. */
-static int discover(struct arch_vcpu *v, struct err *e)
+static void discover(struct arch_vcpu *v)
 {
     uint64_t value;
     struct arch_vm *vm = v->vm;
@@ -79,8 +98,6 @@ static int discover(struct arch_vcpu *v, struct err *e)
         int khz = ioctl(v->fd, KVM_GET_TSC_KHZ, 0);
         vm->counter_hz = khz > 0 ? (uint64_t)khz * 1000 : 0;
     }
-    vm->known = true;
-    return cpuid_load(vm->kvm_fd, vm->cpuid_fd, vm->cpuid, e);
 }
 
 int arch_vcpu_init(struct arch_vcpu *v, struct arch_vm *vm, unsigned index,
@@ -95,7 +112,25 @@ int arch_vcpu_init(struct arch_vcpu *v, struct arch_vm *vm, unsigned index,
     if (run == MAP_FAILED)
         return err_set(e, -errno, "vCPU %u: map: %s", index, strerror(errno));
     v->run = run;
-    return vm->known ? 0 : discover(v, e);
+    if (index == 0)
+        discover(v);
+    if (!vm->user_kernel)
+        share_counter(v);
+    return 0;
+}
+
+/* KVM keeps shadow pages for a fiftieth of the guest's pages. With fewer than
+ * this, switching between some ten processes becomes 15 times slower. */
+#define SHADOW_PAGES_MIN   4096
+#define SHADOW_PAGES_SHARE 50
+
+int arch_vcpu_prepare(struct arch_vcpu *v, struct err *e)
+{
+    uint64_t pages = v->vm->mapped / 4096 / SHADOW_PAGES_SHARE;
+    if (v->vm->user_kernel && pages < SHADOW_PAGES_MIN &&
+        KVM_CALL(v->vm->vm_fd, KVM_SET_NR_MMU_PAGES, SHADOW_PAGES_MIN, e) < 0)
+        return e->code;
+    return cpuid_load(v->vm->kvm_fd, v->vm->cpuid_fd, v->vm->cpuid, e);
 }
 
 static void set_segments(struct kvm_sregs *s)
@@ -142,6 +177,18 @@ static int set_registers(const struct arch_vcpu *v,
     return KVM_CALL(v->fd, KVM_SET_REGS, &r, e) < 0 ? e->code : 0;
 }
 
+/* All vector state the guest may use is on from the start: no XSETBV, no exit.
+ * (QEMU 7.2 as a host with SVM does not even intercept that one.) */
+static int set_xcr0(const struct arch_vcpu *v, const struct kvm_cpuid2 *table,
+                    struct err *e)
+{
+    struct kvm_xcrs x = {.nr_xcrs = 1};
+    x.xcrs[0].value = cpuid_xcr0(table);
+    if (v->vm->user_kernel || x.xcrs[0].value == 0)
+        return 0;
+    return KVM_CALL(v->fd, KVM_SET_XCRS, &x, e) < 0 ? e->code : 0;
+}
+
 int arch_vcpu_boot(struct arch_vcpu *v, const struct arch_entry *entry,
                    struct err *e)
 {
@@ -156,7 +203,7 @@ int arch_vcpu_boot(struct arch_vcpu *v, const struct arch_entry *entry,
     cpuid_set_cpu(&mine.table, v->index);
     if (KVM_CALL(v->fd, KVM_SET_CPUID2, &mine, e) < 0 ||
         (v->index > 0 && KVM_CALL(v->fd, KVM_SET_MP_STATE, &state, e) < 0) ||
-        set_registers(v, entry, e) < 0)
+        set_registers(v, entry, e) < 0 || set_xcr0(v, &mine.table, e) < 0)
         return err_wrap(e, "vCPU %u", v->index);
     return v->vm->user_kernel ? set_vif(v, entry->vif, e) : 0;
 }

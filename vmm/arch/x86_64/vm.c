@@ -68,7 +68,10 @@ int arch_vm_map(struct arch_vm *vm, uint32_t slot, const struct arch_window *at,
         .userspace_addr = (uintptr_t)host,
     };
     int rc = KVM_CALL(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &r, e);
-    return rc < 0 ? rc : 0;
+    if (rc < 0)
+        return rc;
+    vm->mapped += at->size;
+    return 0;
 }
 
 uint64_t arch_counter(void)
