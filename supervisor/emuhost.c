@@ -11,7 +11,6 @@
 
 #include "base/auto.h"
 #include "base/err.h"
-#include "base/path.h"
 #include "supervisor/crilog.h"
 #include "supervisor/state.h"
 
@@ -91,12 +90,12 @@ void emuhost_end(const struct emuhost *m, const struct instance_exit *x,
 }
 
 /* A whole frame of the guest. 1: it was the end, *out. */
-static int emuhost_frame(const struct emuhost *m, const struct ctl_header *h,
+static int emuhost_frame(struct emuhost *m, const struct ctl_header *h,
                          struct instance_exit *out)
 {
     const uint8_t *payload = m->frame + sizeof(*h);
     if (h->type == CTL_LOG)
-        (void)path_write_all(m->vmm_log, payload, h->size);
+        klog_write(&m->klog, (const char *)payload, h->size);
     if (h->type != CTL_EXIT)
         return 0;
     return instance_exit_decode(payload, h->size, out, NULL) < 0 ? -EPROTO : 1;
@@ -127,6 +126,18 @@ static int emuhost_read_ctl(struct emuhost *m, struct instance_exit *out)
         return 0;
     m->frame_size = 0;
     return emuhost_frame(m, &h, out);
+}
+
+/* False when there is no more for now. */
+static bool emuhost_read_debug(struct emuhost *m)
+{
+    char text[1024];
+    ssize_t n = recv(m->debug, text, sizeof(text), MSG_DONTWAIT);
+    if (n > 0)
+        klog_write(&m->klog, text, (size_t)n);
+    else if (n == 0)
+        m->debug = -1;
+    return n > 0;
 }
 
 /* A client may send signals and sizes; anything else ends its connection. */
@@ -204,6 +215,7 @@ static void emuhost_drain(const struct emuhost *m, struct emuhost_pump *pumps)
 
 enum {
     POLL_CTL = 2 * PUMP_COUNT,
+    POLL_DEBUG,
     POLL_QEMU,
     POLL_TERM,
     POLL_LISTEN,
@@ -224,6 +236,7 @@ static void emuhost_fill_poll(const struct emuhost *m,
     }
     p[POLL_CTL] =
         (struct pollfd){.fd = m->ports[BOOT_PORT_CTL], .events = POLLIN};
+    p[POLL_DEBUG] = (struct pollfd){.fd = m->debug, .events = POLLIN};
     p[POLL_QEMU] = (struct pollfd){.fd = m->qemu, .events = POLLIN};
     p[POLL_TERM] = (struct pollfd){.fd = term, .events = POLLIN};
     p[POLL_LISTEN] = (struct pollfd){.fd = m->listen_fd, .events = POLLIN};
@@ -246,6 +259,8 @@ static int emuhost_step(struct emuhost *m, struct emuhost_pump *pumps, int term,
             emuhost_serve(m, i);
     if (p[POLL_LISTEN].revents != 0)
         emuhost_accept(m);
+    if (p[POLL_DEBUG].revents != 0)
+        (void)emuhost_read_debug(m);
     if (p[POLL_TERM].revents != 0)
         return -ECANCELED;
     if (p[POLL_CTL].revents != 0)
@@ -275,12 +290,17 @@ int emuhost_run(struct emuhost *m)
         code = emuhost_step(m, pumps, term, &x);
     } while (code == 0);
     emuhost_drain(m, pumps);
+    while (m->debug >= 0 && emuhost_read_debug(m))
+        continue;
+    klog_flush(&m->klog);
     if (code == 1)
         emuhost_end(m, &x, NULL);
     else if (code == -ECANCELED)
         emuhost_end(m, &x, "ended by SIGTERM");
     else if (code == -EPROTO)
         emuhost_end(m, &x, "the guest sent a malformed control frame");
+    else if (m->klog.panic[0] != '\0')
+        emuhost_end(m, &x, m->klog.panic);
     else
         emuhost_end(m, &x, "QEMU ended without a status of the guest");
     return code == 1 ? 0 : -EPIPE;

@@ -7,6 +7,7 @@
 
 #include "abi/ctl.h"
 
+#include "base/klog.h"
 #include "supervisor/instance.h"
 
 enum { EMUHOST_CLIENTS = 16, EMUHOST_CHUNK = 4096 };
@@ -14,8 +15,10 @@ enum { EMUHOST_CLIENTS = 16, EMUHOST_CHUNK = 4096 };
 /* fds owned by the process; -1 where there is none. */
 struct emuhost {
     int stdin_fd, stdout_fd, stderr_fd, log_fd;
-    int listen_fd, exit_fd, vmm_log;
-    int qemu;                     /* pidfd */
+    int listen_fd, exit_fd;
+    int qemu;  /* pidfd */
+    int debug; /* our end of the kernel's debug port */
+    struct klog klog;
     int ports[BOOT_PORT_COUNT];   /* our ends of the guest's ports */
     int clients[EMUHOST_CLIENTS]; /* SOCK_SEQPACKET */
     uint64_t stdin_bytes;         /* sent on port 0 */

@@ -79,20 +79,29 @@ static void emulate_fail(const struct emulate *m, const char *why)
     _exit(125);
 }
 
+static int emulate_socket(int *ours, int *theirs)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return -errno;
+    *ours = pair[0];
+    *theirs = pair[1];
+    return 0;
+}
+
 static void emulate_main(struct spawn *spawn)
 {
     struct emulate *m = (struct emulate *)spawn;
     (void)signal(SIGPIPE, SIG_IGN);
-    for (int i = 0; i < BOOT_PORT_COUNT; i++) {
-        int pair[2];
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+    if (emulate_socket(&m->host.debug, &m->qemu.debug) < 0)
+        emulate_fail(m, "no sockets for QEMU");
+    for (int i = 0; i < BOOT_PORT_COUNT; i++)
+        if (emulate_socket(&m->host.ports[i], &m->qemu.ports[i]) < 0)
             emulate_fail(m, "no sockets for QEMU");
-        m->host.ports[i] = pair[0];
-        m->qemu.ports[i] = pair[1];
-    }
     pid_t pid = qemu_spawn(&m->qemu);
     if (pid < 0)
         emulate_fail(m, "QEMU does not start");
+    (void)close(m->qemu.debug);
     for (int i = 0; i < BOOT_PORT_COUNT; i++)
         (void)close(m->qemu.ports[i]);
     m->host.qemu = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -116,9 +125,9 @@ static void emulate_fill(struct emulate *m, const struct config *c)
         .log_fd = c->log_fd,
         .listen_fd = c->listen_fd,
         .exit_fd = c->exit_fd,
-        .vmm_log = c->vmm_log_fd,
         .qemu = -1,
     };
+    klog_init(&m->host.klog, c->vmm_log_fd, c->symbols_fd);
     for (size_t i = 0; i < ARRAY_COUNT(m->host.clients); i++)
         m->host.clients[i] = -1;
     m->host.clients[0] = c->client_fd;
@@ -146,11 +155,11 @@ pid_t emulate_start(const struct host *h, const struct config *c,
                   "right\n",
                   h->qemu);
 
-    const int fds[EMULATE_FDS] = {disk,          blob,        c->kernel_fd,
-                                  c->vmm_log_fd, c->stdin_fd, c->stdout_fd,
-                                  c->stderr_fd,  c->log_fd,   c->client_fd,
-                                  c->listen_fd,  c->exit_fd,  c->lock_fd};
+    const int fds[EMULATE_FDS] = {
+        disk,         blob,         c->kernel_fd, c->vmm_log_fd, c->stdin_fd,
+        c->stdout_fd, c->stderr_fd, c->log_fd,    c->client_fd,  c->listen_fd,
+        c->exit_fd,   c->lock_fd,   c->symbols_fd};
     m.spawn =
-        (struct spawn){.fds = fds, .fd_count = 12, .spare_fd = c->vmm_log_fd};
+        (struct spawn){.fds = fds, .fd_count = 13, .spare_fd = c->vmm_log_fd};
     return spawn_function(&m.spawn, emulate_main, missing, e);
 }

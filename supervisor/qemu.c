@@ -94,7 +94,7 @@ struct qemu_args {
     char kernel[QEMU_ARG_SIZE];
     char blob[QEMU_ARG_SIZE];
     char disk[QEMU_ARG_SIZE];
-    char log[QEMU_ARG_SIZE];
+    char debug[QEMU_ARG_SIZE];
     char ports[BOOT_PORT_COUNT][QEMU_ARG_SIZE];
     char *argv[64];
     size_t count;
@@ -110,8 +110,7 @@ static void qemu_format(const struct qemu *q, struct qemu_args *a)
                    "if=none,id=root,format=vmdk,readonly=on,"
                    "file=/proc/self/fd/%d",
                    q->disk);
-    (void)snprintf(a->log, QEMU_ARG_SIZE,
-                   "file,id=debug,append=on,path=/proc/self/fd/%d", q->log);
+    (void)snprintf(a->debug, QEMU_ARG_SIZE, "socket,id=debug,fd=%d", q->debug);
     for (int i = 0; i < BOOT_PORT_COUNT; i++)
         (void)snprintf(a->ports[i], QEMU_ARG_SIZE, "socket,id=port%d,fd=%d", i,
                        q->ports[i]);
@@ -165,7 +164,7 @@ static void qemu_fill(struct qemu_args *a)
         qemu_add(a, chardev, a->ports[i]);
         qemu_add(a, device, ports[i]);
     }
-    qemu_add(a, chardev, a->log);
+    qemu_add(a, chardev, a->debug);
     qemu_add(a, device, con);
     qemu_add(a, device, end);
     a->argv[a->count] = NULL;
@@ -180,7 +179,7 @@ pid_t qemu_spawn(const struct qemu *q)
     int code = posix_spawn_file_actions_init(&fa);
     if (code != 0)
         return -code;
-    const int keep[] = {q->kernel,   q->blob,     q->disk,    q->log,
+    const int keep[] = {q->kernel,   q->blob,     q->disk,    q->debug,
                         q->ports[0], q->ports[1], q->ports[2]};
     code = posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
     for (int fd = 1; code == 0 && fd < 3; fd++)

@@ -18,7 +18,8 @@ struct qemu {
     int kernel;      /* fds, borrowed */
     int blob;
     int disk;                   /* VMDK descriptor */
-    int log;                    /* its messages and the guest's debug port */
+    int log;                    /* its own messages */
+    int debug;                  /* stream socket, the guest's debug port */
     int ports[BOOT_PORT_COUNT]; /* stream sockets, one per port */
 };
 

@@ -14,7 +14,7 @@
 #include "vmm/ctl.h"
 #include "vmm/gmem.h"
 #include "vmm/irq.h"
-#include "vmm/klog.h"
+#include "base/klog.h"
 #include "vmm/loop.h"
 #include "vmm/report.h"
 #include "vmm/vcpu.h"

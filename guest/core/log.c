@@ -2,6 +2,7 @@
 #include "guest/core/log.h"
 
 #include "guest/arch/arch.h"
+#include "guest/core/cpu.h"
 #include "guest/core/klib.h"
 #include "guest/core/lock.h"
 #include "guest/core/main.h"
@@ -10,7 +11,7 @@
 
 static enum klog_level klog_max = KLOG_INFO;
 static void (*klog_sink)(const char *text, unsigned size);
-static uint32_t panicking;
+static uint32_t panicking; /* 1 + the CPU that panics */
 
 void klog_set_level(enum klog_level max)
 {
@@ -29,6 +30,9 @@ static void klog_text(const char *text, unsigned size)
     else
         arch_log(text, size);
 }
+
+static void klog_line(const char *fmt, va_list ap)
+    __attribute__((format(printf, 1, 0)));
 
 static void klog_line(const char *fmt, va_list ap)
 {
@@ -67,8 +71,14 @@ static void panic_line(const char *fmt, ...)
 void panic(const char *fmt, ...)
 {
     (void)arch_irq_save();
-    if (__atomic_fetch_add(&panicking, 1, __ATOMIC_ACQ_REL) > 0)
-        arch_poweroff(); /* a panic inside the panic, or a second CPU's */
+    uint32_t self = arch_this_cpu()->id + 1;
+    uint32_t first = 0;
+    if (!__atomic_compare_exchange_n(&panicking, &first, self, false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        while (first != self)
+            arch_pause(); /* it will power off */
+        arch_poweroff();  /* a panic inside the panic */
+    }
 
     char reason[CTL_MSG_MAX];
     va_list ap;

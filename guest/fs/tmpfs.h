@@ -90,15 +90,40 @@ int tmpfs_exchange(struct inode *from, struct dentry *d, struct inode *to,
                    struct dentry *over);
 
 /* --- tmpfs_data.c --- */
+#define TMPFS_SIZE_MAX ((uint64_t)INT64_MAX)
+
+enum tmpfs_kind { KIND_HOLE, KIND_OWN, KIND_LOWER };
+
+struct tmpfs_span { /* pages of one kind */
+    enum tmpfs_kind kind;
+    paddr_t pa;   /* KIND_OWN: with a reference */
+    uint64_t run; /* pages, at least 1 */
+};
+
 int tmpfs_get_page(struct inode *i, uint64_t index, bool write,
                    struct inode_page *out);
+void tmpfs_find(struct tmpfs_node *n, uint64_t index, struct tmpfs_span *s);
+/* Our own page at `index`, made if need be; a reference for the caller.
+ * `fault`: not behind the end. *fresh tells that the page took the place of
+ * the image's or of a hole, which may be mapped. */
+int tmpfs_own_page(struct tmpfs_node *n, uint64_t index, bool fault,
+                   paddr_t *out, bool *fresh);
+/* Replace the entry at `index`; page_lock held. 0 or -ENOMEM. An old page is
+ * the caller's: tmpfs_release_page. */
+int tmpfs_set_entry(struct tmpfs_node *n, uint64_t index, uint64_t value);
+void tmpfs_release_page(struct tmpfs_node *n, uint64_t entry);
+void tmpfs_free_pages(struct tmpfs_node *n);
+void tmpfs_set_blocks(struct tmpfs_node *n); /* page_lock held or unshared */
+
+/* --- tmpfs_size.c --- */
 /* i.lock held. 0, -ENOSPC, -ENOMEM, -EFBIG. */
 int tmpfs_resize(struct inode *i, uint64_t size);
+/* The file is about to grow: what a mapping left behind the end of the last
+ * page must not become contents. i.lock held. */
+void tmpfs_clear_tail(struct tmpfs_node *n);
 int tmpfs_fallocate(struct inode *i, uint32_t mode, uint64_t off, uint64_t len);
 /* SEEK_DATA, SEEK_HOLE; the inode's file system may be any. */
 int64_t inode_seek_data(struct inode *i, uint64_t pos, bool hole);
-void tmpfs_free_pages(struct tmpfs_node *n);
-void tmpfs_set_blocks(struct tmpfs_node *n); /* page_lock held or unshared */
 
 /* --- tmpfs_xattr.c --- */
 int64_t tmpfs_getxattr(struct inode *i, const char *name, void *to,

@@ -1,3 +1,6 @@
+if(LIMPET_SANITIZE OR LIMPET_FUZZ)
+  return() # static and uninstrumented, or it measures nothing
+endif()
 add_executable(bench-spawn bench/spawn.c)
 target_link_libraries(bench-spawn PRIVATE limpet_host)
 add_executable(bench-roundtrip bench/roundtrip.c)

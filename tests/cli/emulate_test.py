@@ -55,6 +55,11 @@ def test_failures(box):
     p = run(box, env, "die")
     assert p.returncode == 125, p
     assert "QEMU ended without a status of the guest" in p.stderr, p
+    p = run(box, env, "panic", flags=())
+    assert p.returncode == 125 and "kernel panic: planted" in p.stderr, p
+    log = open(f"{box.root}/vms/{box.ids()[0]}/vmm.log").read()
+    assert "guest:   [<ffffffff80200000>]" in log, log
+    assert box.limpet("rm", box.ids()[0]).returncode == 0
     p = run(box, env, "nonsense")
     assert p.returncode == 125 and "malformed control frame" in p.stderr, p
     p = run(box, {"PATH": box.dir}, "both")

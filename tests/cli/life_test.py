@@ -230,7 +230,7 @@ def test_detached_stdin(box):
     detach(box, "cat", flags=["-it", "--name", "cc"])
     ready(box, "cc")
     box.limpet("kill", "-s", "USR1", "cc")
-    assert box.limpet("logs", "cc").stdout == "ready\nsignal 10\n"
+    harness.wait_for(lambda: box.limpet("logs", "cc").stdout == "ready\nsignal 10\n")
     box.limpet("kill", "cc")
 
 

@@ -93,4 +93,8 @@ elif args[0] == "nonsense":
     os.read(ctl, 1)
 elif args[0] == "die":
     sys.exit(0)
+elif args[0] == "panic":
+    debug = int(value("-chardev", r"^socket,id=debug,fd=(\d+)$"))
+    os.write(debug, b"[0.1] kernel panic: planted\n  [<ffffffff80200000>]\n")
+    sys.exit(1)
 end(0, 0)

@@ -10,7 +10,7 @@
 
 #include "base/err.h"
 #include "vmm/ctl.h"
-#include "vmm/klog.h"
+#include "base/klog.h"
 #include "vmm/report.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "vmm/gmem.h"
 #include "vmm/load.h"
-#include "vmm/symbols.h"
+#include "base/symbols.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

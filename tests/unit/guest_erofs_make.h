@@ -66,9 +66,8 @@ static inline uint64_t mk_inode(struct mk *m, const struct mk_attr *a,
         abort();
     uint8_t *at = m->mem + m->meta;
     mk_u16(at, tail_size != 0 ? 5 : 1);
-    mk_u16(at + 2, a->xattr_size != 0
-                       ? (uint16_t)((a->xattr_size - 12) / 4 + 1)
-                       : 0);
+    mk_u16(at + 2,
+           a->xattr_size != 0 ? (uint16_t)((a->xattr_size - 12) / 4 + 1) : 0);
     mk_u16(at + 4, a->mode);
     mk_u64(at + 8, size);
     mk_u32(at + 16, u);
@@ -152,8 +151,8 @@ static inline uint8_t mk_big_byte(uint32_t i)
 
 static inline void mk_standard(struct mk *m)
 {
-    static const uint8_t xattrs[32] = {
-        [12] = 1, 1, 1, 0, 'a', '1', 0, 0, 1, 6, 2, 0, 'b', '2', '2', 0};
+    static const uint8_t xattrs[32] = {[12] = 1, 1, 1, 0, 'a', '1', 0,   0,
+                                       1,        6, 2, 0, 'b', '2', '2', 0};
     const struct mk_attr file = {.mode = 0100644};
     const struct mk_attr two = {.mode = 0100600, .uid = 1000, .gid = 1000};
     const struct mk_attr hard = {.mode = 0100644, .nlink = 2};

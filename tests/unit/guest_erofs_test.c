@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "guest/fs/erofs.h"
-#include "tests/unit/guest_fs_env.h"
 #include "tests/unit/guest_erofs_walk.h"
+#include "tests/unit/guest_fs_env.h"
 
 static struct mk img;
 static struct erofs fs;
@@ -57,9 +57,9 @@ static void test_lookup_and_attributes(void **state)
     struct erofs_dirent d;
     static const char *const absent[] = {"a", "bi", "bigg", "y", "dirx", "~"};
     for (size_t n = 0; n < ARRAY_COUNT(absent); n++)
-        assert_int_equal(erofs_lookup(&fs, &root, absent[n],
-                                      strlen(absent[n]), &d),
-                         -ENOENT);
+        assert_int_equal(
+            erofs_lookup(&fs, &root, absent[n], strlen(absent[n]), &d),
+            -ENOENT);
 }
 
 static void test_contents(void **state)
@@ -87,9 +87,9 @@ static void test_contents(void **state)
 static void test_readdir(void **state)
 {
     (void)state;
-    static const char *const names[] = {
-        ".",    "..",   "big", "dir", "empty", "hard1", "hard2",
-        "link", "loop", "null", "up",  "x"};
+    static const char *const names[] = {".",     "..",    "big",   "dir",
+                                        "empty", "hard1", "hard2", "link",
+                                        "loop",  "null",  "up",    "x"};
     struct erofs_inode root = find("");
     struct erofs_dirent d;
     uint64_t pos = 0;

@@ -3,6 +3,7 @@
  * in the unit test and the fuzzer. */
 #pragma once
 
+#include "guest/core/page.h"
 #include "guest/fs/erofs.h"
 
 static inline void erofs_walk_data(const struct erofs *e,

@@ -16,8 +16,8 @@
 #define DATA_MAX  20000
 #define DEPTH_MAX 3
 
-static const char *const names[NAMES] = {"a",     "b",     "big", "dir", "empty",
-                                         "hard1", "hard2", "one", "sub", "two"};
+static const char *const names[NAMES] = {
+    "a", "b", "big", "dir", "empty", "hard1", "hard2", "one", "sub", "two"};
 
 struct node {
     bool used, dir;
@@ -326,8 +326,8 @@ static struct where random_path(void)
     return w;
 }
 
-static int64_t kernel_write(const struct where *w, size_t off,
-                            const void *data, size_t size)
+static int64_t kernel_write(const struct where *w, size_t off, const void *data,
+                            size_t size)
 {
     int fd = env_open(w->text, LX_O_WRONLY | LX_O_CREAT);
     if (fd < 0)
@@ -375,8 +375,7 @@ static void step(void)
     case 0:
     case 1: step_write(); break;
     case 2:
-        assert_int_equal(CALL(truncate, P(a), size),
-                         model_truncate(&w, size));
+        assert_int_equal(CALL(truncate, P(a), size), model_truncate(&w, size));
         break;
     case 3:
         assert_int_equal(CALL(mkdirat, HERE, P(a), 0755), model_mkdir(&w));
@@ -408,8 +407,8 @@ static void run(unsigned seed, unsigned steps)
     mk_standard(&m);
     env_root(&m, 16 << 20);
     model_standard();
-    static const char *const others[] = {"link", "loop", "null", "up",
-                                         "x",    "dir/sub/deep"};
+    static const char *const others[] = {"link", "loop", "null",
+                                         "up",   "x",    "dir/sub/deep"};
     for (unsigned i = 0; i < ARRAY_COUNT(others); i++)
         assert_int_equal(CALL(unlinkat, HERE, P(others[i]), 0), 0);
     srand(seed);

@@ -31,9 +31,8 @@ static int setup(void **state)
 static struct lx_stat stat_of(const char *name)
 {
     struct lx_stat st;
-    assert_int_equal(CALL(newfstatat, HERE, P(name), P(&st),
-                          LX_AT_SYMLINK_NOFOLLOW),
-                     0);
+    assert_int_equal(
+        CALL(newfstatat, HERE, P(name), P(&st), LX_AT_SYMLINK_NOFOLLOW), 0);
     return st;
 }
 
@@ -190,8 +189,7 @@ static void test_attributes_and_xattrs(void **state)
     dentry_shrink(1000);
     assert_int_equal(stat_of("x").mode & 07777, 0600);
     assert_int_equal(stat_of("x").gid, 6);
-    assert_int_equal(CALL(getxattr, P("x"), P("user.a"), P(buf), 64),
-                     -ENODATA);
+    assert_int_equal(CALL(getxattr, P("x"), P("user.a"), P(buf), 64), -ENODATA);
     assert_int_equal(CALL(getxattr, P("x"), P("security.b"), P(buf), 64), 2);
     assert_memory_equal(buf, "22", 2);
     assert_int_equal(CALL(getxattr, P("x"), P("user.c"), P(buf), 64), 3);
@@ -274,7 +272,8 @@ static void test_damaged_images(void **state)
     struct mk m;
     char buf[2048];
     mk_standard(&m);
-    for (uint32_t at = 1024; at < m.meta; at += 3) {
+    for (uint32_t n = 0; n < 3 * (m.meta - 1024); n++) {
+        uint32_t at = 1024 + n / 3;
         uint8_t old = m.mem[at];
         m.mem[at] = (uint8_t)rand();
         struct superblock *sb;

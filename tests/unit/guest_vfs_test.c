@@ -27,9 +27,8 @@ static int setup(void **state)
 static struct lx_stat stat_of(const char *name)
 {
     struct lx_stat st;
-    assert_int_equal(CALL(newfstatat, HERE, P(name), P(&st),
-                          LX_AT_SYMLINK_NOFOLLOW),
-                     0);
+    assert_int_equal(
+        CALL(newfstatat, HERE, P(name), P(&st), LX_AT_SYMLINK_NOFOLLOW), 0);
     return st;
 }
 
@@ -128,8 +127,7 @@ static void test_symlinks(void **state)
     assert_int_equal(CALL(readlinkat, HERE, P("d"), P(buf), 16), -EINVAL);
     assert_int_equal(env_open("l", LX_O_RDONLY | LX_O_NOFOLLOW), -ELOOP);
     assert_int_equal(env_open("dangling", LX_O_RDONLY), -ENOENT);
-    assert_int_equal(env_open("dangling",
-                              LX_O_CREAT | LX_O_EXCL | LX_O_WRONLY),
+    assert_int_equal(env_open("dangling", LX_O_CREAT | LX_O_EXCL | LX_O_WRONLY),
                      -EEXIST);
     assert_int_equal(env_write("dangling", LX_O_CREAT, "made", 4), 4);
     assert_contents("new", "made");
@@ -227,8 +225,7 @@ static void test_space_limit(void **state)
     assert_int_equal(CALL(statfs, P("/"), P(&fs)), 0);
     assert_int_equal(fs.bfree, 0);
     assert_int_equal(fs.blocks, 256);
-    assert_int_equal(CALL(fallocate, (uint64_t)fd, 0, 1 << 20, 4096),
-                     -ENOSPC);
+    assert_int_equal(CALL(fallocate, (uint64_t)fd, 0, 1 << 20, 4096), -ENOSPC);
     assert_int_equal(unlink_("f"), 0);
     assert_int_equal(CALL(statfs, P("/"), P(&fs)), 0);
     assert_int_equal(fs.bfree, 0); /* still open */
@@ -284,9 +281,9 @@ static void test_remove(void **state)
     assert_int_equal(unlink_("d/f"), 0);
     assert_int_equal(rmdir_("d/"), 0);
     assert_int_equal(stat_of("/").nlink, 2);
-    assert_int_equal(CALL(openat, (uint64_t)fd, P("x"),
-                          LX_O_CREAT | LX_O_WRONLY, 0666),
-                     -ENOENT);
+    assert_int_equal(
+        CALL(openat, (uint64_t)fd, P("x"), LX_O_CREAT | LX_O_WRONLY, 0666),
+        -ENOENT);
     char buf[64];
     assert_int_equal(CALL(getdents64, (uint64_t)fd, P(buf), 64), -ENOENT);
     assert_int_equal(CALL(fchdir, (uint64_t)fd), 0);
@@ -354,13 +351,13 @@ static void test_hard_links(void **state)
     assert_true(tmp >= 0);
     assert_names("d", "");
     assert_int_equal(CALL(write, (uint64_t)tmp, P("t"), 1), 1);
-    assert_int_equal(CALL(linkat, (uint64_t)tmp, P(""), HERE, P("named"),
-                          LX_AT_EMPTY_PATH),
-                     0);
+    assert_int_equal(
+        CALL(linkat, (uint64_t)tmp, P(""), HERE, P("named"), LX_AT_EMPTY_PATH),
+        0);
     assert_contents("named", "t");
-    assert_int_equal(CALL(linkat, (uint64_t)fd, P(""), HERE, P("back"),
-                          LX_AT_EMPTY_PATH),
-                     -ENOENT);
+    assert_int_equal(
+        CALL(linkat, (uint64_t)fd, P(""), HERE, P("back"), LX_AT_EMPTY_PATH),
+        -ENOENT);
 }
 
 static void test_permissions(void **state)
@@ -522,8 +519,8 @@ static void test_openat2(void **state)
     };
     for (size_t n = 0; n < ARRAY_COUNT(cases); n++) {
         how.resolve = cases[n].resolve;
-        int64_t r = CALL(openat2, (uint64_t)d, P(cases[n].name), P(&how),
-                         sizeof(how));
+        int64_t r =
+            CALL(openat2, (uint64_t)d, P(cases[n].name), P(&how), sizeof(how));
         assert_int_equal(r >= 0 ? 1 : r, cases[n].result);
     }
     assert_int_equal(CALL(openat2, (uint64_t)d, P("f"), P(&how), 8), -EINVAL);
@@ -535,12 +532,12 @@ static void test_xattrs(void **state)
     char buf[64];
     touch("f");
     assert_int_equal(CALL(setxattr, P("f"), P("user.k"), P("v1"), 2, 0), 0);
-    assert_int_equal(CALL(setxattr, P("f"), P("user.k"), P("v"), 1,
-                          LX_XATTR_CREATE),
-                     -EEXIST);
-    assert_int_equal(CALL(setxattr, P("f"), P("user.n"), P("v"), 1,
-                          LX_XATTR_REPLACE),
-                     -ENODATA);
+    assert_int_equal(
+        CALL(setxattr, P("f"), P("user.k"), P("v"), 1, LX_XATTR_CREATE),
+        -EEXIST);
+    assert_int_equal(
+        CALL(setxattr, P("f"), P("user.n"), P("v"), 1, LX_XATTR_REPLACE),
+        -ENODATA);
     assert_int_equal(CALL(setxattr, P("f"), P("bad"), P("v"), 1, 0),
                      -EOPNOTSUPP);
     assert_int_equal(CALL(getxattr, P("f"), P("user.k"), P(buf), 64), 2);
@@ -598,15 +595,13 @@ static void test_memfd_seals(void **state)
     assert_true(fd >= 0);
     uint64_t f = (uint64_t)fd;
     assert_int_equal(CALL(write, f, P("abc"), 3), 3);
-    assert_int_equal(CALL(fcntl, f, LX_F_ADD_SEALS,
-                          LX_F_SEAL_SHRINK | LX_F_SEAL_GROW),
-                     0);
+    assert_int_equal(
+        CALL(fcntl, f, LX_F_ADD_SEALS, LX_F_SEAL_SHRINK | LX_F_SEAL_GROW), 0);
     assert_int_equal(CALL(ftruncate, f, 2), -EPERM);
     assert_int_equal(CALL(write, f, P("d"), 1), -EPERM);
     assert_int_equal(CALL(pwrite64, f, P("A"), 1, 0), 1);
-    assert_int_equal(CALL(fcntl, f, LX_F_ADD_SEALS,
-                          LX_F_SEAL_WRITE | LX_F_SEAL_SEAL),
-                     0);
+    assert_int_equal(
+        CALL(fcntl, f, LX_F_ADD_SEALS, LX_F_SEAL_WRITE | LX_F_SEAL_SEAL), 0);
     assert_int_equal(CALL(pwrite64, f, P("A"), 1, 0), -EPERM);
     assert_int_equal(CALL(fcntl, f, LX_F_ADD_SEALS, LX_F_SEAL_GROW), -EPERM);
     assert_int_equal(CALL(fcntl, f, LX_F_GET_SEALS, 0), 15);
@@ -646,13 +641,11 @@ static void test_no_leaks(void **state)
             page_stats(&before);
         for (unsigned n = 0; n < 50; n++) {
             assert_int_equal(mkdir_("d"), 0);
-            assert_int_equal(env_write("d/f", LX_O_CREAT, block,
-                                       sizeof(block)),
+            assert_int_equal(env_write("d/f", LX_O_CREAT, block, sizeof(block)),
                              10000);
             assert_int_equal(symlink_("target", "d/l"), 0);
-            assert_int_equal(CALL(setxattr, P("d/f"), P("user.a"), P(block),
-                                  5000, 0),
-                             0);
+            assert_int_equal(
+                CALL(setxattr, P("d/f"), P("user.a"), P(block), 5000, 0), 0);
             assert_int_equal(rename_("d/f", "g", 0), 0);
             assert_int_equal(unlink_("d/l"), 0);
             assert_int_equal(rmdir_("d"), 0);

@@ -8,7 +8,7 @@
 
 #include "tests/unit/vmm_driver.h"
 #include "vmm/crilog.h"
-#include "vmm/klog.h"
+#include "base/klog.h"
 #include "vmm/report.h"
 
 /* All of a memfd as text. */

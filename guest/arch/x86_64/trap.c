@@ -169,6 +169,7 @@ static uint64_t fixup_find(uint64_t rip)
 
 static _Noreturn void trap_panic(const struct arch_regs *r, uint64_t addr)
 {
+    klog_set_sink(NULL); /* it takes locks that this CPU may hold */
     klog(KLOG_ERROR, "rip %016lx rsp %016lx rflags %lx err %lx cr2 %016lx",
          r->rip, r->rsp, r->rflags, r->err, addr);
     klog(KLOG_ERROR, "rax %016lx rbx %016lx rcx %016lx rdx %016lx", r->rax,
