@@ -60,8 +60,8 @@ static int imgref_layout_key(const struct imgref *r, const char *real,
     AUTO_FREE char *index = NULL;
     size_t size;
     struct err inner;
-    int code = path_read(dir, "index.json", IMGREF_INDEX_MAX, &index, &size,
-                         &inner);
+    int code =
+        path_read(dir, "index.json", IMGREF_INDEX_MAX, &index, &size, &inner);
     if (code < 0)
         return err_set(e, code, "%s: not an OCI layout: %s", r->path,
                        inner.msg);
@@ -86,12 +86,11 @@ int imgref_key(const struct imgref *r, const char *arch,
     if (r->kind == IMGREF_OCI)
         code = imgref_layout_key(r, real, arch, &key, e);
     else
-        buf_printf(&key, "%s%s:%s@%lld-%lld-%llu:%s",
-                   imgref_kinds[r->kind].prefix, real, r->tag,
-                   (long long)st.st_size,
-                   (long long)st.st_mtim.tv_sec * 1000000000 +
-                       st.st_mtim.tv_nsec,
-                   (unsigned long long)st.st_ino, arch);
+        buf_printf(
+            &key, "%s%s:%s@%lld-%lld-%llu:%s", imgref_kinds[r->kind].prefix,
+            real, r->tag, (long long)st.st_size,
+            (long long)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
+            (unsigned long long)st.st_ino, arch);
     if (code == 0 && key.failed != 0)
         code = err_set(e, key.failed, "%s: name too long", r->path);
     if (code == 0)

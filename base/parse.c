@@ -39,8 +39,8 @@ int parse_size(const char *s, uint64_t *out)
             return -EINVAL;
         shift = (unsigned)(u - units) * 10;
         end++;
-        if (shift > 0 && (strcasecmp(end, "b") == 0 ||
-                          strcasecmp(end, "ib") == 0))
+        if (shift > 0 &&
+            (strcasecmp(end, "b") == 0 || strcasecmp(end, "ib") == 0))
             end += strlen(end);
     }
     if (*end != '\0' || memchr(s, 'x', 2) != NULL)

@@ -45,8 +45,8 @@ int path_mkdirs(const char *path, struct err *e)
     return path_open(AT_FDCWD, part, O_RDONLY | O_DIRECTORY, e);
 }
 
-int path_read(int dirfd, const char *path, size_t max, char **out,
-              size_t *size, struct err *e)
+int path_read(int dirfd, const char *path, size_t max, char **out, size_t *size,
+              struct err *e)
 {
     AUTO_CLOSE int fd = path_open(dirfd, path, O_RDONLY, e);
     if (fd < 0)

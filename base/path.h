@@ -14,8 +14,8 @@ int path_mkdirs(const char *path, struct err *e);
 
 /* Whole file as a NUL-terminated string; more than `max` bytes is -EFBIG.
  * The caller frees *out. */
-int path_read(int dirfd, const char *path, size_t max, char **out,
-              size_t *size, struct err *e);
+int path_read(int dirfd, const char *path, size_t max, char **out, size_t *size,
+              struct err *e);
 
 /* Write all of it, fsync if `sync`, and rename into place: never half there. */
 int path_replace(int dirfd, const char *path, const void *data, size_t size,

@@ -9,12 +9,12 @@
 
 #include "abi/boot.h"
 
+#include "base/klog.h"
 #include "vmm/bus.h"
 #include "vmm/config.h"
 #include "vmm/ctl.h"
 #include "vmm/gmem.h"
 #include "vmm/irq.h"
-#include "base/klog.h"
 #include "vmm/loop.h"
 #include "vmm/report.h"
 #include "vmm/vcpu.h"

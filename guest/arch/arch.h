@@ -103,7 +103,7 @@ uint64_t arch_min_sigstack(void); /* AT_MINSIGSTKSZ, bytes */
 int arch_aspace_init(struct arch_aspace *as); /* 0 or -ENOMEM */
 void arch_aspace_fini(struct arch_aspace *as);
 void arch_aspace_switch(struct arch_aspace *as); /* NULL: kernel only */
-uint64_t *arch_root(struct arch_aspace *as); /* 512 entries; read only */
+uint64_t *arch_root(struct arch_aspace *as);     /* 512 entries; read only */
 void arch_root_set(struct arch_aspace *as, unsigned index, uint64_t entry);
 /* Entries for [start, end) were removed or lost rights: no CPU uses the old
  * ones when this returns. */

@@ -104,6 +104,7 @@ static void exit_give_away(struct process *child, struct process *to)
 {
     list_remove(&child->sibling);
     child->parent = to;
+    __atomic_store_n(&child->ppid, to->pid, __ATOMIC_RELAXED);
     list_add_tail(&to->children, &child->sibling);
     if (child->pdeath_sig != 0) {
         struct lx_siginfo si;

@@ -24,7 +24,7 @@ void __asan_unpoison_memory_region(const volatile void *p, size_t n);
 
 #define SMALL_MAX 2048
 
-static const uint16_t class_size[] = {32,  64,  96,  128, 192,  256,
+static const uint16_t class_size[] = {32,  64,  96,  128,  192,      256,
                                       384, 512, 768, 1024, SMALL_MAX};
 #define CLASS_COUNT ARRAY_COUNT(class_size)
 

@@ -432,6 +432,7 @@ void process_publish(struct process *p, struct process *parent)
     list_add_tail(&proc_list, &p->all_node);
     if (parent != NULL) {
         p->parent = parent;
+        p->ppid = parent->pid;
         list_add_tail(&parent->children, &p->sibling);
     }
     spin_unlock_irq(&pid_lock, flags);

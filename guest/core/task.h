@@ -97,6 +97,7 @@ struct process {
     int32_t pid;
     uint32_t refs;
     struct process *parent; /* proc_lock */
+    int32_t ppid;           /* the parent's pid, 0: none; atomic: getppid(2) */
     struct list children, sibling;
     int32_t pgid;
     struct session *session;

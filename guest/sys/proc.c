@@ -119,11 +119,7 @@ int64_t sys_gettid(const uint64_t *a)
 int64_t sys_getppid(const uint64_t *a)
 {
     (void)a;
-    mutex_lock(&proc_lock);
-    const struct process *parent = current()->proc->parent;
-    int32_t pid = parent != NULL ? parent->pid : 0;
-    mutex_unlock(&proc_lock);
-    return pid;
+    return __atomic_load_n(&current()->proc->ppid, __ATOMIC_RELAXED);
 }
 
 /* pid 0: the caller's. proc_lock held; NULL: ESRCH. */

@@ -1,5 +1,6 @@
 # libFuzzer target of the EROFS reader; guest_fake has the sanitizers.
 if(LIMPET_FUZZ)
+  target_compile_options(guest_fake PRIVATE -fsanitize=fuzzer-no-link)
   add_executable(guest_erofs_fuzz ${CMAKE_CURRENT_LIST_DIR}/guest_erofs_fuzz.c)
   target_link_libraries(guest_erofs_fuzz PRIVATE guest_fake)
   target_link_options(guest_erofs_fuzz PRIVATE -fsanitize=fuzzer)

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "vmm/ctl.h"
 #include "base/klog.h"
+#include "vmm/ctl.h"
 #include "vmm/report.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

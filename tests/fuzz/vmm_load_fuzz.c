@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/symbols.h"
 #include "vmm/gmem.h"
 #include "vmm/load.h"
-#include "base/symbols.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

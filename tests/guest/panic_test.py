@@ -41,13 +41,12 @@ def check(env, length, reason, frame):
     assert p.returncode == 125, p
     assert p.stdout == "before\n", p
     assert re.search(reason, p.stderr), p.stderr
-    # The directory of the only VM.
     vms = os.path.join(env["LIMPET_ROOT"], "vms")
     (vm,) = os.listdir(vms)
     with open(f"{vms}/{vm}/vmm.log") as f:
         log = f.read()
     assert re.search("guest: .*" + reason, log), log
-    trace = re.findall(r"\[<[0-9a-f]{16}>\] (\w+)\+0x[0-9a-f]+", log)
+    trace = re.findall(r"\[<[0-9a-f]{16}>\] (\w+)[.\w]*\+0x[0-9a-f]+", log)
     assert frame in trace and "syscall_serve" in trace, log
     if frame == "trap_panic":
         assert re.search(r"guest: .*rip [0-9a-f]{16} rsp", log), log

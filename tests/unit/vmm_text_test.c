@@ -6,9 +6,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/klog.h"
 #include "tests/unit/vmm_driver.h"
 #include "vmm/crilog.h"
-#include "base/klog.h"
 #include "vmm/report.h"
 
 /* All of a memfd as text. */

@@ -10,4 +10,3 @@ void ring0_msr_write(uint32_t msr, uint64_t value);
 void ring0_root_load(paddr_t root);
 void ring0_flush(struct arch_aspace *as, uint64_t start, uint64_t end);
 void ring0_halt(void);
-void ring0_flush_serve(void); /* what VEC_FLUSH asks for; interrupts off */

@@ -32,11 +32,11 @@
 #define PVM_SYSRET    0x19 /* to user: rip = rcx, rflags = r11 */
 #define PVM_HYPERCALL 0x1b
 
-#define PVM_HC_SET_CR3   4097
-#define PVM_HC_WRMSR     4099
-#define PVM_HC_FLUSH_ALL 4103
-#define PVM_HC_FLUSH_ONE 4104
-#define PVM_HC_HALT      4105
+#define PVM_HC_SET_CR3    4097
+#define PVM_HC_WRMSR      4099
+#define PVM_HC_FLUSH_ALL  4103
+#define PVM_HC_FLUSH_ONE  4104
+#define PVM_HC_HALT       4105
 #define PVM_HC_FLUSH_CPUS 4110
 
 #define MSR_APIC_BASE 0x1b

@@ -48,8 +48,8 @@ static void text_flags(struct text *t, const char *names, uint32_t bits)
         size_t left = t->used < t->size ? t->size - t->used : 0;
 
         if ((bits >> i & 1) && *names != '-')
-            t->used += (size_t)ksnprintf(t->to + t->used, left, " %.*s", n,
-                                         names);
+            t->used +=
+                (size_t)ksnprintf(t->to + t->used, left, " %.*s", n, names);
         names = end + 1;
     }
 }
@@ -78,8 +78,8 @@ int arch_cpuinfo(char *to, size_t size, uint32_t cpu)
         "physical id\t: 0\nsiblings\t: 1\ncore id\t\t: %u\ncpu cores\t: 1\n"
         "flags\t\t:",
         (char *)vendor, family, model, (char *)brand, f1.a & 15,
-        (unsigned)(x86_tsc_hz / 1000000),
-        (unsigned)(x86_tsc_hz / 1000 % 1000), cpu);
+        (unsigned)(x86_tsc_hz / 1000000), (unsigned)(x86_tsc_hz / 1000 % 1000),
+        cpu);
     text_flags(&t, flags_1d, f1.d);
     text_flags(&t, flags_1c, f1.c);
     text_flags(&t, flags_7b, f7.b);

@@ -22,7 +22,7 @@ void irq_serve(unsigned vector)
         platform->eoi();
         break;
     case VEC_FLUSH:
-        ring0_flush_serve();
+        arch_flush_serve();
         platform->eoi();
         break;
     case VEC_SPURIOUS: break; /* Intel SDM volume 3, 11.9: no EOI */

@@ -4,10 +4,9 @@
  * hears no more of flushes; arch_aspace.gen tells it on return whether it
  * missed one.
  */
-#include "guest/arch/x86_64/x86.h"
-
 #include "abi/linux/errno.h"
 
+#include "guest/arch/x86_64/x86.h"
 #include "guest/core/cpu.h"
 #include "guest/core/log.h"
 #include "guest/core/page.h"
@@ -172,4 +171,3 @@ void arch_flush(struct arch_aspace *as, uint64_t start, uint64_t end)
     platform->flush(as, start, end);
     arch_irq_restore(flags);
 }
-

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The two platforms of our own monitor: PVM (ring 3, hypercalls) and KVM
  * (ring 0). Both have an x2APIC with TSC deadline and the BOOT_CALL window. */
-#include "guest/arch/x86_64/x86.h"
-
 #include "abi/linux/errno.h"
 
 #include "guest/arch/x86_64/apic.h"
+#include "guest/arch/x86_64/x86.h"
 #include "guest/core/cpu.h"
 #include "guest/core/klib.h"
 #include "guest/core/main.h"
@@ -77,8 +76,7 @@ static void boot_call_log(const char *text, unsigned size)
         memcpy(line.log.text, text, line.log.size);
         text += line.log.size;
         size -= line.log.size;
-        boot_call(BOOT_CALL_LOG,
-                  (uint32_t)((uint64_t)&line - BOOT_KERNEL_X86));
+        boot_call(BOOT_CALL_LOG, (uint32_t)((uint64_t)&line - BOOT_KERNEL_X86));
         spin_unlock_irq(&lock, flags);
     }
 }
@@ -163,16 +161,18 @@ static void ring0_flush_local(uint64_t start, uint64_t end)
         __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory");
 }
 
-void ring0_flush_serve(void)
+void arch_flush_serve(void)
 {
+    unsigned long flags = arch_irq_save(); /* VEC_FLUSH comes here as well */
     struct arch_cpu *a = &arch_this_cpu()->arch;
     /* Acquire: the entries changed before the request was made. */
     uint32_t asked = __atomic_load_n(&a->flush_asked, __ATOMIC_ACQUIRE);
 
-    if (asked == a->flush_done)
-        return;
-    ring0_flush_local(0, UINT64_MAX);
-    __atomic_store_n(&a->flush_done, asked, __ATOMIC_RELEASE);
+    if (asked != a->flush_done) {
+        ring0_flush_local(0, UINT64_MAX);
+        __atomic_store_n(&a->flush_done, asked, __ATOMIC_RELEASE);
+    }
+    arch_irq_restore(flags);
 }
 
 void ring0_flush(struct arch_aspace *as, uint64_t start, uint64_t end)
@@ -184,8 +184,8 @@ void ring0_flush(struct arch_aspace *as, uint64_t start, uint64_t end)
     for (uint32_t i = 0; i < BOOT_CPU_MAX; i++) {
         if (i == self || !(mask >> i & 1))
             continue;
-        ticket[i] = __atomic_add_fetch(&cpus[i].arch.flush_asked, 1,
-                                       __ATOMIC_ACQ_REL);
+        ticket[i] =
+            __atomic_add_fetch(&cpus[i].arch.flush_asked, 1, __ATOMIC_ACQ_REL);
         platform->ipi(i, VEC_FLUSH);
     }
     if (mask >> self & 1)
@@ -193,14 +193,11 @@ void ring0_flush(struct arch_aspace *as, uint64_t start, uint64_t end)
     for (uint32_t i = 0; i < BOOT_CPU_MAX; i++) {
         if (i == self || !(mask >> i & 1))
             continue;
-        /* Serving our own requests meanwhile: two CPUs that flush each other
-         * with interrupts off must not wait for ever. */
+        /* arch_pause serves our own: two CPUs may flush each other. */
         while ((int32_t)(__atomic_load_n(&cpus[i].arch.flush_done,
                                          __ATOMIC_ACQUIRE) -
-                         ticket[i]) < 0) {
-            ring0_flush_serve();
+                         ticket[i]) < 0)
             arch_pause();
-        }
     }
 }
 

@@ -34,10 +34,10 @@
 #define PIT_LATCH_0  0x00
 #define PIT_WAIT     11932 /* 10 ms */
 
-#define QEMU_BOOT_INFO UINT64_C(0x1000)
-#define QEMU_TABLES    UINT64_C(0x20000) /* page directories from here */
+#define QEMU_BOOT_INFO  UINT64_C(0x1000)
+#define QEMU_TABLES     UINT64_C(0x20000) /* page directories from here */
 #define QEMU_TABLES_END UINT64_C(0x90000)
-#define GIB            UINT64_C(0x40000000)
+#define GIB             UINT64_C(0x40000000)
 
 static uint64_t apic_hz;
 

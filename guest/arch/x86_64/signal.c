@@ -165,11 +165,11 @@ static int fp_get(struct task *t, uint64_t at)
     if (at % 16 || copy_from_user(area, uptr(at), LX_FP_LEGACY) < 0)
         return -EFAULT;
     memcpy(&sw, area + LX_FP_SW, sizeof(sw));
-    bool full = fpu_features() && sw.magic1 == LX_FP_MAGIC1 &&
-                sw.xstate_size == fpu_size() &&
-                copy_from_user(&magic2, uptr(at + fpu_size()),
-                               sizeof(magic2)) == 0 &&
-                magic2 == LX_FP_MAGIC2;
+    bool full =
+        fpu_features() && sw.magic1 == LX_FP_MAGIC1 &&
+        sw.xstate_size == fpu_size() &&
+        copy_from_user(&magic2, uptr(at + fpu_size()), sizeof(magic2)) == 0 &&
+        magic2 == LX_FP_MAGIC2;
     if (full) {
         if (copy_from_user(area + LX_FP_LEGACY, uptr(at + LX_FP_LEGACY),
                            fpu_size() - LX_FP_LEGACY) < 0)

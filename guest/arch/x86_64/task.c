@@ -12,13 +12,13 @@
 #include "guest/core/sched.h"
 #include "guest/core/usercopy.h"
 
-#define ARCH_SET_GS          0x1001
-#define ARCH_SET_FS          0x1002
-#define ARCH_GET_FS          0x1003
-#define ARCH_GET_GS          0x1004
-#define ARCH_GET_CPUID       0x1011
-#define ARCH_GET_XCOMP_SUPP  0x1021
-#define ARCH_GET_XCOMP_PERM  0x1022
+#define ARCH_SET_GS         0x1001
+#define ARCH_SET_FS         0x1002
+#define ARCH_GET_FS         0x1003
+#define ARCH_GET_GS         0x1004
+#define ARCH_GET_CPUID      0x1011
+#define ARCH_GET_XCOMP_SUPP 0x1021
+#define ARCH_GET_XCOMP_PERM 0x1022
 
 /* What switch_stack pops. */
 struct switch_frame {

@@ -58,7 +58,7 @@ void arch_timer_set(nsec_t deadline)
     uint64_t tsc = 0;
 
     if (deadline == 0)
-        tsc = 1; /* in the past: fires at once */
+        tsc = 1;                         /* in the past: fires at once */
     else if (deadline < NSEC_NEVER / 32) /* else in centuries */
         tsc = arch_entry_tsc + scale(deadline, ticks_per_ns) + 1;
     if (tsc == c->arch.deadline)

@@ -14,13 +14,13 @@
 struct platform_ops {
     void (*cpu_init)(struct cpu *c); /* own interrupt controller and timer */
     void (*msr_write)(uint32_t msr, uint64_t value);
-    void (*root_load)(paddr_t root);  /* and forget its translations */
+    void (*root_load)(paddr_t root); /* and forget its translations */
     void (*flush)(struct arch_aspace *as, uint64_t start, uint64_t end);
     void (*timer_set)(uint64_t tsc); /* interrupt at `tsc`; 0: none */
     void (*eoi)(void);
     void (*ipi)(uint32_t cpu, uint8_t vector);
-    int (*line_enable)(uint32_t line); /* any context */
-    void (*halt)(void);                /* see arch_halt */
+    int (*line_enable)(uint32_t line);            /* any context */
+    void (*halt)(void);                           /* see arch_halt */
     void (*log)(const char *text, unsigned size); /* any context */
     void (*poweroff)(void);                       /* any context */
 };

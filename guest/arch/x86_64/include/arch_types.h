@@ -18,7 +18,7 @@ struct cpu_tables;
 #define ARCH_CLONE_ARG_CTID 3
 #define ARCH_CLONE_ARG_TLS  4
 
-extern char arch_kernel_end[];                 /* link.ld */
+extern char arch_kernel_end[];                       /* link.ld */
 #define ARCH_PHYSMAP    UINT64_C(0xffff888000000000) /* kernel va of paddr 0 */
 #define ARCH_KERNEL_END ((uint64_t)arch_kernel_end - 0xffffffff80000000)
 
@@ -67,12 +67,12 @@ struct arch_cpu {
     struct pvm_vif *vif;
     struct cpu_tables *tables;  /* GDT, TSS */
     struct arch_aspace *aspace; /* atomic: in use here; NULL: none */
-    uint64_t aspace_id; /* whose root is loaded; 0: the boot root */
+    uint64_t aspace_id;         /* whose root is loaded; 0: the boot root */
     uint64_t aspace_gen;
-    struct task *fp_owner; /* whose FP state the registers hold */
-    uint64_t fs, gs;       /* user bases loaded (gs, ring 0 fs) */
+    struct task *fp_owner;            /* whose FP state the registers hold */
+    uint64_t fs, gs;                  /* user bases loaded (gs, ring 0 fs) */
     uint32_t flush_asked, flush_done; /* atomic: shootdown requests */
-    uint64_t deadline; /* armed, raw timer units; 0: not */
+    uint64_t deadline;                /* armed, raw timer units; 0: not */
     uint64_t pad[3];
 } __attribute__((aligned(64)));
 #define ARCH_CPU_CURRENT 128 /* offset of struct cpu.current */
@@ -159,9 +159,19 @@ static inline void arch_irq_restore(unsigned long on)
         arch_irq_on();
 }
 
+void arch_flush_serve(void); /* ring 0: another CPU waits for our flush */
+
+/* Whoever spins may do so with interrupts off and keep a CPU waiting that
+ * holds what it spins for. */
 static inline void arch_pause(void)
 {
+    const struct arch_cpu *a = (const struct arch_cpu *)arch_this_cpu();
+
     __asm__ volatile("pause" ::: "memory");
+    if (__builtin_expect(__atomic_load_n(&a->flush_asked, __ATOMIC_RELAXED) !=
+                             a->flush_done,
+                         0))
+        arch_flush_serve();
 }
 
 /* --- page-table entries: Intel SDM volume 3, 4.5 --- */
