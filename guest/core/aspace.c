@@ -171,12 +171,12 @@ int aspace_unmap(struct aspace *as, uint64_t addr, uint64_t size)
 
 /* --- mmap --- */
 
-bool aspace_limit(struct aspace *as, uint64_t more, bool data)
+bool aspace_limit(const struct aspace *as, uint64_t more, bool data)
 {
     const struct process *p = current()->proc;
     if (p == NULL)
         return true;
-    if (as->mapped + more > p->rlimits[LX_RLIMIT_AS].cur)
+    if (more != 0 && as->mapped + more > p->rlimits[LX_RLIMIT_AS].cur)
         return false;
     return !data || as->data + more <= p->rlimits[LX_RLIMIT_DATA].cur;
 }
@@ -233,31 +233,40 @@ static uint32_t aspace_vma_flags(uint32_t flags, const struct file *file)
     return f;
 }
 
+/* Bytes of [start, end) that belong to regions. */
+static uint64_t aspace_mapped_in(const struct aspace *as, uint64_t start,
+                                 uint64_t end)
+{
+    uint64_t n = 0;
+    for (unsigned i = vma_index(as, start);
+         i < as->vma_count && as->vmas[i]->start < end; i++)
+        n += MIN(as->vmas[i]->end, end) - MAX(as->vmas[i]->start, start);
+    return n;
+}
+
 static int64_t aspace_map_locked(struct aspace *as, struct vma *v,
                                  uint64_t hint, uint32_t flags,
                                  struct vma **dead)
 {
     uint64_t size = v->end;
     uint64_t at = hint;
-    int r = 0;
-    if ((flags & (LX_MAP_FIXED | LX_MAP_FIXED_NOREPLACE)) != 0) {
-        unsigned i = vma_index(as, at);
-        bool taken = i < as->vma_count && as->vmas[i]->start < at + size;
-        if (taken && (flags & LX_MAP_FIXED_NOREPLACE) != 0)
-            return -EEXIST;
+    bool fixed = (flags & (LX_MAP_FIXED | LX_MAP_FIXED_NOREPLACE)) != 0;
+    bool data = (v->prot & LX_PROT_WRITE) != 0 && v->file == NULL;
+    uint64_t replaced = fixed ? aspace_mapped_in(as, at, at + size) : 0;
+    if (replaced != 0 && (flags & LX_MAP_FIXED_NOREPLACE) != 0)
+        return -EEXIST;
+    if (!aspace_limit(as, size - replaced, data))
+        return -ENOMEM;
+    /* Two cuts and the new region: nothing fails once pages are gone. */
+    int r = vma_reserve(as, 3);
+    if (r == 0 && replaced != 0)
         r = aspace_unmap_locked(as, at, at + size, dead);
-    } else {
-        at = aspace_place(as, hint, size, v->file, v->offset);
-        r = at != 0 ? 0 : -ENOMEM;
-    }
-    if (r == 0 &&
-        !aspace_limit(as, size,
-                      (v->prot & LX_PROT_WRITE) != 0 && v->file == NULL))
-        r = -ENOMEM;
-    if (r == 0)
-        r = vma_reserve(as, 1);
     if (r < 0)
         return r;
+    if (!fixed)
+        at = aspace_place(as, hint, size, v->file, v->offset);
+    if (at == 0)
+        return -ENOMEM;
     v->start = at;
     v->end = at + size;
     vma_insert(as, v);
@@ -367,7 +376,8 @@ static const char *vma_name(const struct vma *v)
     return (v->flags & VMA_STACK) != 0 ? "[stack]" : NULL;
 }
 
-bool aspace_next_vma(struct aspace *as, uint64_t from, struct vma_info *m)
+static bool aspace_info(struct aspace *as, uint64_t from, bool count,
+                        struct vma_info *m)
 {
     mutex_lock(&as->lock);
     unsigned i = vma_index(as, from);
@@ -383,7 +393,7 @@ bool aspace_next_vma(struct aspace *as, uint64_t from, struct vma_info *m)
                 (v->flags & VMA_SHARED) != 0 ? LX_MAP_SHARED : LX_MAP_PRIVATE,
             .file = v->file,
             .name = vma_name(v),
-            .rss = pt_count(as, v->start, v->end) << PAGE_SHIFT,
+            .rss = count ? pt_count(as, v->start, v->end) << PAGE_SHIFT : 0,
         };
         if (v->file != NULL)
             file_get(v->file);
@@ -392,15 +402,26 @@ bool aspace_next_vma(struct aspace *as, uint64_t from, struct vma_info *m)
     return found;
 }
 
+bool aspace_next_vma(struct aspace *as, uint64_t from, struct vma_info *m)
+{
+    return aspace_info(as, from, true, m);
+}
+
+bool aspace_find_vma(struct aspace *as, uint64_t from, struct vma_info *m)
+{
+    return aspace_info(as, from, false, m);
+}
+
 /* The page at `at` with the rights of `access`, faulted in; NULL: none. */
 static char *aspace_peek(struct aspace *as, uint64_t at,
                          enum fault_access access)
 {
-    struct vma *v = vma_at(as, at);
-    if (v == NULL)
-        return NULL;
-    for (unsigned tries = 0; tries < 2; tries++) {
+    for (unsigned tries = 0; tries < 3; tries++) {
+        /* Looked up each time: a fault may let go of the lock. */
+        struct vma *v = vma_at(as, at);
         unsigned level;
+        if (v == NULL || v->prot == 0)
+            return NULL;
         uint64_t *e = pt_find(as, at, &level);
         if (e != NULL && arch_pte_present(*e) &&
             (access == FAULT_READ || arch_pte_writable(*e)))

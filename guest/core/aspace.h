@@ -65,8 +65,10 @@ int64_t aspace_remap(struct aspace *as, uint64_t old, uint64_t old_size,
                      uint64_t new_size, uint32_t flags, uint64_t to);
 /* madvise(2): the advice values that mean something here. */
 int aspace_advise(struct aspace *as, uint64_t addr, uint64_t size, int advice);
-/* Fault in what is allowed of [addr, addr + size): MAP_POPULATE, mlock. */
-void aspace_populate(struct aspace *as, uint64_t addr, uint64_t size);
+/* Fault in [addr, addr + size), for writing if asked or private: MAP_POPULATE,
+ * mlock. The first error ends it: -ENOMEM (no region, too), -EFAULT. */
+int aspace_populate(struct aspace *as, uint64_t addr, uint64_t size,
+                    bool write);
 /* One page by hand, lock held; level-0 or huge. 0, -EFAULT (no page there:
  * SIGBUS), -ENOMEM, -ENOSPC. */
 int aspace_fault_page(struct aspace *as, struct vma *v, uint64_t addr,
@@ -99,3 +101,5 @@ struct vma_info {
     uint64_t rss;      /* bytes present */
 };
 bool aspace_next_vma(struct aspace *as, uint64_t from, struct vma_info *m);
+/* The same without `rss`, which takes a walk over the page tables. */
+bool aspace_find_vma(struct aspace *as, uint64_t from, struct vma_info *m);

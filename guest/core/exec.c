@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * execve(2). Everything that can fail happens on a new address space while the
- * old program still exists; after task_single() there is no way back, and
- * nothing left that fails.
+ * old program still exists; the point of no return is exec_commit(), and
+ * nothing in it fails.
  */
 #include "guest/core/exec.h"
 
@@ -53,7 +53,8 @@ enum auxv_type {
 
 struct exec {
     struct file *file; /* what is loaded; reference ours */
-    char *name;        /* AT_EXECFN, comm; owned */
+    char *name;        /* of `file`: what a script sees; owned */
+    const char *first; /* as called: AT_EXECFN, comm */
     struct exec_args *args;
     struct aspace *as;
     struct elf_image image, interp;
@@ -270,7 +271,7 @@ static int exec_stack(struct exec *x)
     krandom(random, sizeof(random));
     struct stack s = {.as = as, .sp = as->stack_top - sizeof(uint64_t)};
     uint64_t where[4];
-    where[3] = stack_push(&s, x->name, strlen(x->name) + 1);
+    where[3] = stack_push(&s, x->first, strlen(x->first) + 1);
     where[0] = stack_push(&s, x->args->block, x->args->size);
     where[2] = stack_push(&s, arch_platform, strlen(arch_platform) + 1);
     where[1] = stack_push(&s, random, sizeof(random));
@@ -311,31 +312,45 @@ static void exec_set_ids(struct exec *x)
         x->sgid = i->gid;
 }
 
+/* Descriptors that another process shares are not ours to close. */
+static int exec_own_files(struct process *p)
+{
+    if (__atomic_load_n(&p->files->refs, __ATOMIC_ACQUIRE) == 1)
+        return 0;
+    struct fdtable *own = fdtable_clone(p->files);
+    if (own == NULL)
+        return -ENOMEM;
+    unsigned long irq = spin_lock_irq(&p->sig_lock);
+    struct fdtable *old = p->files;
+    p->files = own;
+    spin_unlock_irq(&p->sig_lock, irq);
+    fdtable_put(old);
+    return 0;
+}
+
 /* The old program is gone from here on. */
 static void exec_commit(struct exec *x)
 {
     struct task *t = current();
     struct process *p = t->proc;
+    file_get(x->file);
+    unsigned long irq = spin_lock_irq(&p->sig_lock);
     struct aspace *old = p->aspace;
-    unsigned long irq = arch_irq_save();
+    struct file *exe = p->exe;
     p->aspace = x->as;
+    p->exe = x->file;
     arch_aspace_switch(&x->as->arch);
-    arch_irq_restore(irq);
+    spin_unlock_irq(&p->sig_lock, irq);
     process_vfork_release(p);
     if (old != NULL)
         aspace_put(old);
-    struct file *exe = p->exe;
-    file_get(x->file);
-    p->exe = x->file;
     if (exe != NULL)
         file_put(exe);
     fdtable_exec(p->files);
     signal_exec(t);
     cred_exec(p, x->suid, x->sgid);
-    const char *base = strrchr(x->name, '/');
-    (void)kstrcpy(t->name, base != NULL ? base + 1 : x->name, sizeof(t->name));
-    t->clear_tid = 0;
-    t->robust_list = 0;
+    const char *base = strrchr(x->first, '/');
+    (void)kstrcpy(t->name, base != NULL ? base + 1 : x->first, sizeof(t->name));
     t->rseq = 0;
     p->execed = true;
     p->dumpable = x->suid == UINT32_MAX && x->sgid == UINT32_MAX;
@@ -355,6 +370,9 @@ static int exec_run(struct exec *x)
     r = exec_load(x);
     if (r == 0)
         r = task_single();
+    /* Alone, but still the old program: this may fail. */
+    if (r == 0)
+        r = exec_own_files(current()->proc);
     if (r < 0)
         aspace_put(x->as);
     else
@@ -370,6 +388,7 @@ int exec_program(struct file *file, const char *name, struct exec_args *args)
         file_get(file);
         x->file = file;
         x->name = kstrdup(name);
+        x->first = name;
         x->args = args;
         if (x->name != NULL)
             r = exec_run(x);

@@ -13,6 +13,7 @@
 #include "guest/core/oom.h"
 #include "guest/core/page.h"
 #include "guest/core/pgtable.h"
+#include "guest/core/range.h"
 #include "guest/core/sched.h"
 #include "guest/core/task.h"
 #include "guest/core/vma.h"
@@ -20,10 +21,12 @@
 #include "guest/fs/inode.h"
 
 #define AROUND_PAGES 16u
-#define AROUND_SIZE  (AROUND_PAGES * PAGE_SIZE)
 #define OOM_PAUSE_NS UINT64_C(5000000)
 
-paddr_t pt_zero_page;
+static bool memory_plenty(void)
+{
+    return page_free_count() > page_total_count() / 4;
+}
 
 static bool vma_shared(const struct vma *v)
 {
@@ -35,20 +38,6 @@ static void fault_rss(struct aspace *as)
     as->rss_max = MAX(as->rss_max, as->rss_anon + as->rss_file);
 }
 
-static paddr_t zero_page(void)
-{
-    paddr_t pa = __atomic_load_n(&pt_zero_page, __ATOMIC_ACQUIRE);
-    if (pa != 0)
-        return pa;
-    paddr_t fresh = page_alloc(0, PAGE_ZERO | PAGE_KERNEL);
-    if (fresh == 0 ||
-        __atomic_compare_exchange_n(&pt_zero_page, &pa, fresh, false,
-                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-        return fresh;
-    page_put(fresh); /* another CPU was first */
-    return pa;
-}
-
 /* --- a page is there --- */
 
 /* A private copy of `from` takes its place in *entry. */
@@ -56,7 +45,7 @@ static int fault_copy(struct aspace *as, struct vma *v, uint64_t addr,
                       uint64_t *entry)
 {
     paddr_t from = arch_pte_pa(*entry);
-    bool was_zero = from == pt_zero_page;
+    bool was_zero = page_is_zero(from);
     paddr_t to = page_alloc(0, was_zero ? PAGE_ZERO : 0);
     if (to == 0)
         return -ENOMEM;
@@ -104,7 +93,9 @@ static int fault_present(struct aspace *as, struct vma *v, uint64_t addr,
     /* Parked, or rights were added since, or another CPU was first. */
     uint64_t n = pte_leaf(pa, v->prot, own, level);
     pte_set(entry, n);
-    if (arch_pte_present(e))
+    /* More rights need no flush: who still has the old entry comes here once
+     * more and finds nothing to change. */
+    if (n == e)
         arch_flush(&as->arch, start, start + size);
     return 0;
 }
@@ -116,8 +107,7 @@ static bool fault_huge_anon(struct aspace *as, struct vma *v, uint64_t addr)
 {
     uint64_t start = ROUND_DOWN(addr, HUGE_SIZE);
     if ((v->flags & VMA_NOHUGE) != 0 || start < v->start ||
-        v->end - start < HUGE_SIZE ||
-        page_free_count() < page_total_count() / 4 ||
+        v->end - start < HUGE_SIZE || !memory_plenty() ||
         (v->touched < AROUND_PAGES && (v->flags & VMA_HUGE) == 0))
         return false;
     uint64_t *entry = pt_make(as, start, 1);
@@ -129,6 +119,7 @@ static bool fault_huge_anon(struct aspace *as, struct vma *v, uint64_t addr)
     page_set_anon(pa);
     pte_set(entry, pte_leaf(pa, v->prot, true, 1));
     as->rss_anon += HUGE_PAGES;
+    fault_rss(as);
     return true;
 }
 
@@ -154,8 +145,9 @@ static int fault_anon(struct aspace *as, struct vma *v, uint64_t addr,
     uint64_t *entry = pt_make(as, addr, 0);
     if (entry == NULL)
         return -ENOMEM;
-    if (!write) {
-        paddr_t zero = zero_page();
+    /* A read is mostly followed by a write: one fault instead of two. */
+    if (!write && (!memory_plenty() || (v->prot & LX_PROT_WRITE) == 0)) {
+        paddr_t zero = page_zero();
         if (zero == 0)
             return -ENOMEM;
         page_get(zero);
@@ -205,26 +197,46 @@ static bool fault_huge_file(struct aspace *as, struct vma *v, uint64_t addr)
     return true;
 }
 
-/* Pages of a run are contiguous and need no reference: the image window. */
-static void fault_around(struct aspace *as, struct vma *v, uint64_t addr)
+/* Map page.run pages from `at` on that are not mapped yet, up to `end`. They
+ * are of the image window: contiguous and without references. */
+static void fault_map_run(struct aspace *as, const struct vma *v, uint64_t at,
+                          uint64_t end, const struct inode_page *page)
+{
+    uint64_t *entry = pt_make(as, at, 0);
+    paddr_t pa = page->pa;
+    if (entry == NULL)
+        return;
+    end = MIN(end, at + page->run * PAGE_SIZE);
+    for (; at < end; at += PAGE_SIZE, pa += PAGE_SIZE, entry++) {
+        if (!pte_none(*entry))
+            continue;
+        pte_set(entry, pte_leaf(pa, v->prot, false, 0));
+        as->rss_file++;
+    }
+}
+
+/*
+ * Pages of the image window cost nothing to map: all of them that one page
+ * table can hold. True if `addr` is among them.
+ */
+static bool fault_around(struct aspace *as, struct vma *v, uint64_t addr)
 {
     struct inode_page page;
-    uint64_t start = MAX(ROUND_DOWN(addr, AROUND_SIZE), v->start);
-    uint64_t end = MIN(ROUND_DOWN(addr, AROUND_SIZE) + AROUND_SIZE, v->end);
-    if (fault_get(v, start, false, &page) < 0)
-        return;
-    page_put(page.pa);
-    if (page.run == 1)
-        return;
-    end = MIN(end, start + page.run * PAGE_SIZE);
-    uint64_t *entry = pt_make(as, start, 0);
-    for (uint64_t at = start; entry != NULL && at < end; at += PAGE_SIZE) {
-        if (pte_none(*entry)) {
-            pte_set(entry, pte_leaf(page.pa + (at - start), v->prot, false, 0));
-            as->rss_file++;
-        }
-        entry++;
+    uint64_t table = ROUND_DOWN(addr, HUGE_SIZE);
+    uint64_t start = MAX(table, v->start);
+    uint64_t end = MIN(table + HUGE_SIZE, v->end);
+    /* From the start of the table, or from here if a page of the file's own
+     * lies between. */
+    for (unsigned tries = 0; tries < 2; tries++, start = addr) {
+        if (fault_get(v, start, false, &page) < 0)
+            continue;
+        page_put(page.pa);
+        if (page.run * PAGE_SIZE <= addr - start || frame_at(page.pa) != NULL)
+            continue;
+        fault_map_run(as, v, start, end, &page);
+        return true;
     }
+    return false;
 }
 
 /* A private writable page of a file: copied at once. */
@@ -260,13 +272,15 @@ static int fault_shared_write(struct aspace *as, const struct vma *v,
     struct file *file = v->file;
     uint64_t index = vma_file_page(v, addr);
     file_get(file);
+    uint64_t drops = __atomic_load_n(&aspace_drops, __ATOMIC_ACQUIRE);
     mutex_unlock(&as->lock);
     int r = file->inode->ops->get_page(file->inode, index, true, &page);
     mutex_lock(&as->lock);
     struct vma *now = vma_at(as, addr);
     bool same = now != NULL && now->file == file && vma_shared(now) &&
                 vma_file_page(now, addr) == index &&
-                (now->prot & LX_PROT_WRITE) != 0;
+                (now->prot & LX_PROT_WRITE) != 0 &&
+                drops == __atomic_load_n(&aspace_drops, __ATOMIC_ACQUIRE);
     if (r == 0 && same) {
         uint64_t *entry = pt_make(as, addr, 0);
         paddr_t old =
@@ -301,10 +315,10 @@ static int fault_file(struct aspace *as, struct vma *v, uint64_t addr,
         return -ENOMEM;
     if (write)
         return fault_file_copy(as, v, addr, entry);
-    if (!vma_shared(v) || (v->prot & LX_PROT_WRITE) == 0) {
-        fault_around(as, v, addr);
-        if (!pte_none(*entry))
-            return 0;
+    if ((!vma_shared(v) || (v->prot & LX_PROT_WRITE) == 0) &&
+        fault_around(as, v, addr)) {
+        fault_rss(as);
+        return 0;
     }
     int r = fault_get(v, addr, false, &page);
     if (r < 0)
@@ -342,8 +356,10 @@ static struct vma *fault_grow(struct aspace *as, uint64_t addr)
     if (v == NULL || v->start <= addr)
         return v;
     uint64_t limit = current()->proc->rlimits[LX_RLIMIT_STACK].cur;
+    if ((v->flags & VMA_GROWSDOWN) == 0)
+        return NULL;
     uint64_t start = ROUND_DOWN(addr, PAGE_SIZE);
-    if ((v->flags & VMA_GROWSDOWN) == 0 || v->end - start > limit)
+    if (v->end - start > limit || !aspace_limit(as, v->start - start, false))
         return NULL;
     if (i > 0 && as->vmas[i - 1]->end + 256 * PAGE_SIZE > start)
         return NULL;
@@ -405,21 +421,34 @@ int aspace_fault(uint64_t addr, enum fault_access access, int *signo, int *code)
     return r < 0 && r != -EAGAIN ? -EFAULT : 0;
 }
 
-void aspace_populate(struct aspace *as, uint64_t addr, uint64_t size)
+static int populate_page(struct aspace *as, uint64_t addr, bool write)
 {
-    uint64_t end = addr + size;
+    struct vma *v = vma_at(as, addr);
+    unsigned level;
+    if (v == NULL)
+        return -ENOMEM;
+    /* Private pages are copied now rather than at the first write. */
+    if ((v->prot & LX_PROT_WRITE) != 0 && !vma_shared(v))
+        write = true;
+    if (!fault_allowed(v, write ? FAULT_WRITE : FAULT_READ))
+        return -EFAULT;
+    const uint64_t *e = pt_find(as, addr, &level);
+    if (e != NULL && arch_pte_present(*e) && (!write || arch_pte_writable(*e)))
+        return 0;
+    return aspace_fault_page(as, v, addr, write ? FAULT_WRITE : FAULT_READ);
+}
+
+int aspace_populate(struct aspace *as, uint64_t addr, uint64_t size, bool write)
+{
+    int r = 0;
     mutex_lock(&as->lock);
-    for (; addr < end; addr += PAGE_SIZE) {
-        struct vma *v = vma_at(as, addr);
-        unsigned level;
-        const uint64_t *e = pt_find(as, addr, &level);
-        if (v == NULL || v->prot == 0)
-            break;
-        bool write = (v->prot & LX_PROT_WRITE) != 0 && !vma_shared(v);
-        if ((e == NULL || pte_none(*e)) &&
-            aspace_fault_page(as, v, addr, write ? FAULT_WRITE : FAULT_READ) <
-                0)
-            break;
+    for (uint64_t at = 0; r == 0 && at < size; at += PAGE_SIZE) {
+        if (signal_fatal_pending(current()))
+            r = -EINTR;
+        else
+            r = populate_page(as, addr + at, write);
+        sched_point();
     }
     mutex_unlock(&as->lock);
+    return r;
 }

@@ -49,6 +49,10 @@ void page_get_huge(paddr_t pa);
 void page_put_huge(paddr_t pa);
 bool page_huge_shared(paddr_t pa); /* more than one reference anywhere */
 
+/* The shared page of zeros; 0: no memory. Its count keeps it for ever. */
+paddr_t page_zero(void);
+bool page_is_zero(paddr_t pa);
+
 /* Free pages, as page_stats() has it but without the lock. */
 uint64_t page_free_count(void);
 uint64_t page_total_count(void);

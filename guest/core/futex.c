@@ -69,7 +69,7 @@ int futex_key(uptr_t at, bool shared, struct futex_key *key)
     key->at = at.v;
     if (!shared)
         return 0;
-    if (!aspace_next_vma(as, at.v, &m))
+    if (!aspace_find_vma(as, at.v, &m))
         return 0;
     if (at.v >= m.start && (m.flags & FUTEX_SHARED) != 0 && m.file != NULL) {
         key->space = (uintptr_t)m.file->inode;

@@ -8,28 +8,37 @@
 #include "guest/core/page.h"
 #include "guest/core/task.h"
 
+#define OOM_NEVER INT64_MIN
+
 /* Pages a process holds, moved by its oom_score_adj (thousandths of all). */
-static int64_t oom_badness(const struct process *p, int64_t total)
+static int64_t oom_badness(struct process *p, int64_t total, uint64_t *anon)
 {
+    int64_t pages = OOM_NEVER;
+    /* exit and exec take the aspace away under this lock. */
+    unsigned long irq = spin_lock_irq(&p->sig_lock);
     const struct aspace *as = p->aspace;
-    if (as == NULL || p->zombie || p->oom_score_adj <= -1000)
-        return INT64_MIN;
-    int64_t pages = (int64_t)(as->rss_anon + as->rss_file + as->tables);
-    return pages + p->oom_score_adj * total / 1000;
+    if (as != NULL && !p->zombie && p->oom_score_adj > -1000) {
+        *anon = as->rss_anon;
+        pages = (int64_t)(as->rss_anon + as->rss_file + as->tables) +
+                p->oom_score_adj * total / 1000;
+    }
+    spin_unlock_irq(&p->sig_lock, irq);
+    return pages;
 }
 
-/* The worst process but pid 1, unless it is the only one; one that is dying
- * already counts as the choice: its memory is on the way. */
-static struct process *oom_choose(bool *dying)
+/* The process with most; one that is dying already counts as the choice: its
+ * memory is on the way. */
+static struct process *oom_choose(bool *dying, uint64_t *anon)
 {
     struct page_stats stats;
     struct process *worst = NULL;
-    int64_t most = INT64_MIN;
+    int64_t most = OOM_NEVER;
     page_stats(&stats);
     LIST_FOR(it, &proc_list)
     {
         struct process *p = LIST_ENTRY(it, struct process, all_node);
-        int64_t b = oom_badness(p, (int64_t)stats.total);
+        uint64_t held = 0;
+        int64_t b = oom_badness(p, (int64_t)stats.total, &held);
         if (p->oom_killed && !p->zombie) {
             *dying = true;
             return p;
@@ -37,6 +46,7 @@ static struct process *oom_choose(bool *dying)
         if (b > most) {
             most = b;
             worst = p;
+            *anon = held;
         }
     }
     return worst;
@@ -45,14 +55,17 @@ static struct process *oom_choose(bool *dying)
 bool oom_kill(void)
 {
     bool dying = false;
-    mutex_lock(&proc_lock);
-    struct process *p = oom_choose(&dying);
+    uint64_t anon = 0;
+    /* The fault may have come under an inode's mutex: never wait here. */
+    if (!mutex_trylock(&proc_lock))
+        return true;
+    struct process *p = oom_choose(&dying, &anon);
     if (p != NULL && !dying) {
         struct lx_siginfo si;
         p->oom_killed = true;
         klog(KLOG_WARN, "Out of memory: Killed process %d (%s) anon-rss:%lukB",
              p->pid, p->leader != NULL ? p->leader->name : "?",
-             (unsigned long)(p->aspace->rss_anon * (PAGE_SIZE / 1024)));
+             (unsigned long)(anon * (PAGE_SIZE / 1024)));
         signal_info(&si, LX_SIGKILL, LX_SI_KERNEL);
         (void)signal_send(p, &si);
     }

@@ -36,6 +36,7 @@ static struct {
     unsigned region_count, region_open;
     uint64_t total, free, high, cached, reserve; /* pages */
     paddr_t tables, pairs; /* free page tables, linked by their first word */
+    paddr_t zero;          /* atomic; 0 while nobody needed it */
     struct range ranges[BOOT_RAM_MAX];
     unsigned range_count;
     struct frame *frames;
@@ -280,6 +281,25 @@ uint32_t page_refs(paddr_t pa)
 void page_set_anon(paddr_t pa)
 {
     frame_at(pa)->flags |= FRAME_ANON;
+}
+
+paddr_t page_zero(void)
+{
+    paddr_t pa = __atomic_load_n(&pool.zero, __ATOMIC_ACQUIRE);
+    if (pa != 0)
+        return pa;
+    paddr_t fresh = page_alloc(0, PAGE_ZERO | PAGE_KERNEL);
+    if (fresh == 0 ||
+        __atomic_compare_exchange_n(&pool.zero, &pa, fresh, false,
+                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return fresh;
+    page_put(fresh); /* another CPU was first */
+    return pa;
+}
+
+bool page_is_zero(paddr_t pa)
+{
+    return pa == __atomic_load_n(&pool.zero, __ATOMIC_RELAXED);
 }
 
 /* --- huge blocks --- */

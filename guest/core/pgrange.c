@@ -92,7 +92,7 @@ static void pt_uncount(struct aspace *as, paddr_t pa, uint64_t pages)
 {
     if (page_is_anon(pa))
         as->rss_anon -= pages;
-    else if (pa != pt_zero_page)
+    else if (!page_is_zero(pa))
         as->rss_file -= pages;
 }
 

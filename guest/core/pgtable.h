@@ -99,6 +99,3 @@ int pt_move(struct aspace *as, const struct vma *v, uint64_t from, uint64_t to,
             uint64_t size, struct pt_batch *b);
 /* Pages present (or parked) in [start, end). */
 uint64_t pt_count(struct aspace *as, uint64_t start, uint64_t end);
-
-/* The shared page of zeros, 0 while nobody needed it. */
-extern paddr_t pt_zero_page;

@@ -122,7 +122,10 @@ static int64_t remap_move(struct aspace *as, struct vma *v,
     pt_batch_init(&batch, as, true);
     r = pt_move(as, v, m->old, to, MIN(m->old_size, m->new_size), &batch);
     pt_batch_done(&batch);
-    if (r < 0) { /* pages that moved already die with the new region */
+    if (r < 0) { /* back to where tables are: cannot fail */
+        pt_batch_init(&batch, as, true);
+        (void)pt_move(as, n, to, m->old, m->new_size, &batch);
+        pt_batch_done(&batch);
         (void)aspace_unmap_locked(as, to, to + m->new_size, dead);
         return r;
     }
@@ -201,6 +204,8 @@ int64_t aspace_remap(struct aspace *as, uint64_t old, uint64_t old_size,
     struct vma *dead = NULL;
     mutex_lock(&as->lock);
     int64_t r = remap_locked(as, &m, &dead);
+    if (r >= 0)
+        vma_merge(as, (uint64_t)r, (uint64_t)r + m.new_size, &dead);
     mutex_unlock(&as->lock);
     vma_free_list(dead);
     return r;
@@ -278,10 +283,8 @@ int aspace_advise(struct aspace *as, uint64_t addr, uint64_t size, int advice)
         return 0;
     if (!aspace_range_ok(addr, size))
         return -ENOMEM;
-    if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE) {
-        aspace_populate(as, addr, size);
-        return 0;
-    }
+    if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE)
+        return aspace_populate(as, addr, size, advice == MADV_POPULATE_WRITE);
     struct vma *dead = NULL;
     mutex_lock(&as->lock);
     int r = advise_locked(as, addr, addr + size, advice, &dead);
@@ -292,7 +295,7 @@ int aspace_advise(struct aspace *as, uint64_t addr, uint64_t size, int advice)
 
 /* --- files --- */
 
-static uint64_t drop_ids; /* atomic */
+uint64_t aspace_drops;
 
 static void drop_from(struct vma *v, uint64_t first, uint64_t count)
 {
@@ -332,11 +335,13 @@ static void drop_from(struct vma *v, uint64_t first, uint64_t count)
  */
 void aspace_drop_inode(struct inode *inode, uint64_t first, uint64_t count)
 {
-    uint64_t id = __atomic_add_fetch(&drop_ids, 1, __ATOMIC_RELAXED);
+    uint64_t id = 0;
     bool again = true;
     while (again) {
         again = false;
         mutex_lock(&inode->mappings_lock);
+        if (id == 0 && !list_empty(&inode->mappings))
+            id = __atomic_add_fetch(&aspace_drops, 1, __ATOMIC_ACQ_REL);
         LIST_FOR(it, &inode->mappings)
         {
             struct vma *v = LIST_ENTRY(it, struct vma, map_node);

@@ -194,7 +194,7 @@ static int open_create_locked(struct walk *w, uint32_t flags, uint32_t mode,
         return r;
     if (d->inode == NULL) {
         struct inode_new n = {.mode = LX_S_IFREG | (mode & 07777)};
-        r = w->slash ? -EISDIR : namei_create(&w->at, d, &n);
+        r = namei_create(&w->at, d, &n);
         *made = r == 0;
     } else if ((flags & LX_O_EXCL) != 0) {
         r = -EEXIST;
@@ -213,15 +213,10 @@ static int open_create(struct walk *w, uint32_t flags, uint32_t mode,
                        struct path *p, bool *made)
 {
     struct inode *dir = w->at.dentry->inode;
-    if (dir->dir == NULL)
-        return -ENOTDIR;
-    int r = inode_access(dir, 1);
-    if (r < 0)
-        return r;
     if (w->last_size > NAME_MAX)
         return -ENAMETOOLONG;
     mutex_lock(&dir->lock);
-    r = open_create_locked(w, flags, mode, p, made);
+    int r = open_create_locked(w, flags, mode, p, made);
     mutex_unlock(&dir->lock);
     if (r < 0 || *made)
         return r;
@@ -233,8 +228,6 @@ static int open_create(struct walk *w, uint32_t flags, uint32_t mode,
             r = -EAGAIN;
     } else if (i->dir != NULL) {
         r = -EISDIR;
-    } else if (w->slash) {
-        r = -ENOTDIR;
     }
     if (r < 0)
         path_put(p);
@@ -256,7 +249,7 @@ static int open_walk_create(struct walk *w, uint32_t flags, uint32_t mode,
             return r;
         if (w->last_size == 0) /* "/", or where a magic link led */
             return w->at.dentry->inode->dir != NULL ? -EISDIR : 0;
-        if (walk_last_is_dots(w))
+        if (w->slash || walk_last_is_dots(w))
             return -EISDIR;
         struct path p;
         r = open_create(w, flags, mode, &p, made);

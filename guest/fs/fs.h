@@ -16,15 +16,16 @@ struct inode;
 struct dentry;
 struct image;
 
-/* The bytes of the root image, mapped at `base` (window), or NULL and read
- * block-wise through virtio-blk into memory kept for ever (QEMU). */
+/* The bytes of the root image: a window of memory, or blocks read through
+ * virtio-blk into a cache of a quarter of RAM (QEMU, one CPU). */
 int image_find(struct image **out); /* window by FDT, else disk 0 */
 
 /* Where `size` bytes at `off` are: kernel address, or NULL if out of range.
- * In the block path the range must not cross a 4 KiB block. */
+ * In the block path the range must not cross a 4 KiB block, and the address is
+ * good until the caller sleeps or asks again. */
 const void *image_at(struct image *img, uint64_t off, uint64_t size);
 /* Page for mapping: paddr of block (off 4 KiB-aligned) and how many follow
- * contiguously. 0 or -EIO. */
+ * contiguously. Take a reference (page_get) before sleeping. 0 or -EIO. */
 int image_page(struct image *img, uint64_t off, paddr_t *pa, uint64_t *run);
 uint64_t image_size(const struct image *img);
 

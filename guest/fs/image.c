@@ -4,6 +4,7 @@
 #include "abi/linux/errno.h"
 
 #include "guest/core/fdt.h"
+#include "guest/core/klib.h"
 #include "guest/core/page.h"
 #include "guest/virtio/virtio.h"
 
@@ -15,7 +16,9 @@ void image_init_window(struct image *img, paddr_t pa, uint64_t size)
 
 void image_init_disk(struct image *img, unsigned disk, uint64_t size)
 {
-    *img = (struct image){.disk = disk, .size = size};
+    struct page_stats stats;
+    page_stats(&stats);
+    *img = (struct image){.disk = disk, .size = size, .limit = stats.total / 4};
     mutex_init(&img->lock);
 }
 
@@ -48,20 +51,60 @@ uint64_t image_size(const struct image *img)
     return img->size;
 }
 
+/* A page that nobody maps leaves the cache; 0: there is none. */
+static paddr_t image_reuse(struct image *img)
+{
+    for (uint64_t tries = 0; tries < img->loaded; tries++) {
+        paddr_t pa;
+        uint64_t at = pagetree_next(&img->pages, img->hand, &pa);
+        if (at == UINT64_MAX)
+            at = pagetree_next(&img->pages, 0, &pa);
+        if (at == UINT64_MAX)
+            return 0;
+        img->hand = at + 1;
+        if (page_refs(pa) != 1)
+            continue;
+        (void)pagetree_set(&img->pages, at, 0); /* an entry that exists */
+        img->loaded--;
+        return pa;
+    }
+    return 0;
+}
+
+static paddr_t image_page_new(struct image *img)
+{
+    paddr_t pa = 0;
+    if (img->loaded >= img->limit)
+        pa = image_reuse(img);
+    if (pa == 0)
+        pa = page_alloc(0, 0);
+    if (pa == 0)
+        pa = image_reuse(img);
+    return pa;
+}
+
+static int image_read(struct image *img, uint64_t index, paddr_t pa)
+{
+    uint64_t off = index * PAGE_SIZE;
+    size_t n = (size_t)MIN(PAGE_SIZE, img->size - off);
+    uint8_t *to = page_virt(pa);
+    memset(to + n, 0, PAGE_SIZE - n);
+    int r = virtio_blk_read(img->disk, off, to, n);
+    return r < 0 ? r : pagetree_set(&img->pages, index, pa);
+}
+
 /* Block `index` of the disk, read on first use; 0: it cannot be had. */
 static paddr_t image_load(struct image *img, uint64_t index)
 {
     mutex_lock(&img->lock);
     paddr_t pa = pagetree_get(&img->pages, index);
     if (pa == 0) {
-        uint64_t off = index * PAGE_SIZE;
-        size_t n = (size_t)MIN(PAGE_SIZE, img->size - off);
-        pa = page_alloc(0, n < PAGE_SIZE ? PAGE_ZERO : 0);
-        if (pa != 0 && (virtio_blk_read(img->disk, off, page_virt(pa), n) < 0 ||
-                        pagetree_set(&img->pages, index, pa) < 0)) {
+        pa = image_page_new(img);
+        if (pa != 0 && image_read(img, index, pa) < 0) {
             page_put(pa);
             pa = 0;
         }
+        img->loaded += (pa != 0 ? 1u : 0u);
     }
     mutex_unlock(&img->lock);
     return pa;

@@ -11,8 +11,10 @@ struct image {
     paddr_t pa;          /* window: a multiple of PAGE_SIZE */
     uint64_t size;       /* bytes */
     unsigned disk;       /* without a window */
-    struct mutex lock;   /* pages */
+    struct mutex lock;   /* the rest */
     struct pagetree pages;
+    uint64_t loaded, limit; /* pages in `pages` */
+    uint64_t hand;          /* where the search for one to reuse goes on */
 };
 
 void image_init_window(struct image *img, paddr_t pa, uint64_t size);

@@ -43,9 +43,13 @@ int namei_create(const struct path *dir, struct dentry *d, struct inode_new *n)
     if (r < 0)
         return r;
     const struct process *p = current()->proc;
+    uint32_t type = n->mode & LX_S_IFMT;
+    if ((type == LX_S_IFCHR || type == LX_S_IFBLK) && p != NULL &&
+        !cred_capable(p, LX_CAP_MKNOD))
+        return -EPERM;
     n->uid = p != NULL ? p->cred.fsuid : 0;
     n->gid = p != NULL ? p->cred.fsgid : 0;
-    bool is_dir = (n->mode & LX_S_IFMT) == LX_S_IFDIR;
+    bool is_dir = type == LX_S_IFDIR;
     if (p != NULL && p->fs != NULL && n->target == NULL)
         n->mode &= ~(p->fs->umask & 0777);
     if ((i->mode & LX_S_ISGID) != 0) {
@@ -73,10 +77,8 @@ static int namei_make(int dirfd, const char *name, struct inode_new *n)
     }
     struct inode *dir = at.dir.dentry->inode;
     struct dentry *d = NULL;
-    r = inode_access(dir, 1);
     mutex_lock(&dir->lock);
-    if (r == 0)
-        r = dentry_lookup_locked(at.dir.dentry, at.last, strlen(at.last), &d);
+    r = dentry_lookup_locked(at.dir.dentry, at.last, strlen(at.last), &d);
     bool is_dir = (n->mode & LX_S_IFMT) == LX_S_IFDIR;
     if (r == 0 && d->inode != NULL)
         r = -EEXIST;
@@ -193,9 +195,7 @@ int namei_unlink(int dirfd, const char *name, bool rmdir)
     struct inode *dir = at.dir.dentry->inode;
     struct dentry *d = NULL;
     mutex_lock(&dir->lock);
-    r = inode_access(dir, 1);
-    if (r == 0)
-        r = dentry_lookup_locked(at.dir.dentry, at.last, strlen(at.last), &d);
+    r = dentry_lookup_locked(at.dir.dentry, at.last, strlen(at.last), &d);
     if (r == 0)
         r = unlink_check(&at, d, rmdir);
     if (r == 0) {
@@ -311,12 +311,8 @@ static int rename_locked(struct renaming *n)
 {
     struct dentry *from = n->from.dir.dentry;
     struct dentry *to = n->to.dir.dentry;
-    int r = inode_access(from->inode, 1);
-    if (r == 0)
-        r = inode_access(to->inode, 1);
-    if (r == 0)
-        r = dentry_lookup_locked(from, n->from.last, strlen(n->from.last),
-                                 &n->d);
+    int r =
+        dentry_lookup_locked(from, n->from.last, strlen(n->from.last), &n->d);
     if (r == 0)
         r = dentry_lookup_locked(to, n->to.last, strlen(n->to.last), &n->over);
     if (r == 0)

@@ -240,7 +240,8 @@ int path_lookup(const struct path *dir, const char *name, struct path *out)
     if (w.last_size > NAME_MAX)
         return -ENAMETOOLONG;
     memcpy(w.last, name, w.last_size + 1);
-    return walk_component(&w, out);
+    int r = inode_access(dir->dentry->inode, 1);
+    return r < 0 ? r : walk_component(&w, out);
 }
 
 int user_name_get(struct user_name *n, uptr_t from)

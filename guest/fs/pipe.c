@@ -432,23 +432,26 @@ int fifo_open(struct file *f)
         return r;
     struct pipe *p = pipe_of(f);
     bool nonblock = (f->flags & LX_O_NONBLOCK) != 0;
+    /* A pipe opened again by /proc/PID/fd/N waits for nobody. */
+    bool fifo = anon_inode_kind(f->inode) == NULL;
     mutex_lock(&p->lock);
-    if ((f->mode & both) == FILE_WRITE && nonblock && p->readers == 0) {
+    if (fifo && (f->mode & both) == FILE_WRITE && nonblock && p->readers == 0) {
         mutex_unlock(&p->lock);
         return -ENXIO;
     }
     if ((f->mode & FILE_READ) != 0) {
         p->readers++;
         p->reader_opens++;
-        f->data = (void *)(uintptr_t)(p->writers != 0 ? p->writer_opens - 1
-                                                      : p->writer_opens);
+        f->data =
+            (void *)(uintptr_t)(p->writers != 0 || !fifo ? p->writer_opens - 1
+                                                         : p->writer_opens);
     }
     if ((f->mode & FILE_WRITE) != 0) {
         p->writers++;
         p->writer_opens++;
     }
     waitq_wake(&p->open_wait, 0, WAKE_ALL);
-    if ((f->mode & both) != both && !nonblock)
+    if (fifo && (f->mode & both) != both && !nonblock)
         r = fifo_wait(p, f);
     mutex_unlock(&p->lock);
     f->ops = &pipe_ops;

@@ -14,6 +14,8 @@
 #include "guest/fs/generic.h"
 #include "guest/fs/namei.h"
 
+#define TMPFS_NID_FIRST 64 /* buckets at boot; grows by 4 */
+
 /* --- inodes --- */
 
 struct tmpfs_node *tmpfs_node_new(struct tmpfs_sb *sb, uint32_t mode)
@@ -57,12 +59,55 @@ static void tmpfs_node_fill(struct tmpfs_node *n)
     tmpfs_set_blocks(n);
 }
 
-static struct list *tmpfs_nid_bucket(struct tmpfs_sb *sb, uint64_t nid)
+/* Zeroed buckets are empty ones. */
+static struct list *tmpfs_nid_bucket(const struct tmpfs_sb *sb, uint64_t nid)
 {
-    struct list *b = &sb->nids[nid * 0x9e3779b97f4a7c15u >> 56];
+    uint32_t hash = (uint32_t)(nid * 0x9e3779b97f4a7c15u >> 32);
+    struct list *b = &sb->nids[hash & (sb->nid_buckets - 1)];
     if (b->next == NULL)
         list_init(b);
     return b;
+}
+
+/* sb->lock held. Failing to grow only makes chains longer. */
+static void tmpfs_nid_grow(struct tmpfs_sb *sb)
+{
+    struct list *old = sb->nids;
+    uint32_t count = sb->nid_buckets;
+    struct list *table = kzalloc(count * 4 * sizeof(*table));
+    if (table == NULL)
+        return;
+    sb->nids = table;
+    sb->nid_buckets = count * 4;
+    for (uint32_t i = 0; i < count; i++) {
+        if (old[i].next == NULL)
+            continue;
+        LIST_FOR_SAFE(it, next, &old[i])
+        {
+            uint64_t nid =
+                LIST_ENTRY(it, struct tmpfs_node, nid_node)->lower.nid;
+            list_remove(it);
+            list_add_head(tmpfs_nid_bucket(sb, nid), it);
+        }
+    }
+    kfree(old);
+}
+
+static void tmpfs_nid_add(struct tmpfs_sb *sb, struct tmpfs_node *n)
+{
+    if (++sb->nid_count > sb->nid_buckets * 2)
+        tmpfs_nid_grow(sb);
+    list_add_head(tmpfs_nid_bucket(sb, n->lower.nid), &n->nid_node);
+}
+
+static void tmpfs_nid_remove(struct tmpfs_sb *sb, struct tmpfs_node *n)
+{
+    spin_lock(&sb->lock);
+    if (!list_empty(&n->nid_node)) {
+        list_remove(&n->nid_node);
+        sb->nid_count--;
+    }
+    spin_unlock(&sb->lock);
 }
 
 /* A live inode of the image, with a reference, or NULL. sb->lock held. */
@@ -104,7 +149,7 @@ int tmpfs_node_lower(struct tmpfs_sb *sb, uint64_t nid, struct inode **out)
     spin_lock(&sb->lock);
     *out = tmpfs_nid_find(sb, nid);
     if (*out == NULL) {
-        list_add_head(tmpfs_nid_bucket(sb, nid), &n->nid_node);
+        tmpfs_nid_add(sb, n);
         *out = &n->i;
         n = NULL;
     }
@@ -135,9 +180,7 @@ void tmpfs_drop_link(struct inode *i, uint32_t count)
         tmpfs_changed(i);
         return;
     }
-    spin_lock(&sb->lock);
-    list_remove(&n->nid_node);
-    spin_unlock(&sb->lock);
+    tmpfs_nid_remove(sb, n);
     if (n->pinned) {
         n->pinned = false;
         inode_put(i); /* not the last: the caller's dentry has one */
@@ -149,9 +192,7 @@ static void tmpfs_evict(struct inode *i)
     struct tmpfs_node *n = tmpfs_node(i);
     struct tmpfs_sb *sb = tmpfs_sb(i);
     KASSERT(!n->pinned);
-    spin_lock(&sb->lock);
-    list_remove(&n->nid_node);
-    spin_unlock(&sb->lock);
+    tmpfs_nid_remove(sb, n);
     tmpfs_free_pages(n);
     tmpfs_free_xattrs(n);
     kfree(n->target);
@@ -266,13 +307,16 @@ int tmpfs_mount(const char *type, struct image *lower, uint64_t limit,
     int r = 0;
     if (lower != NULL) {
         sb->overlay = true;
-        r = erofs_open(&sb->lower, lower);
+        sb->nid_buckets = TMPFS_NID_FIRST;
+        sb->nids = kzalloc(TMPFS_NID_FIRST * sizeof(*sb->nids));
+        r = sb->nids != NULL ? erofs_open(&sb->lower, lower) : -ENOMEM;
         /* Numbers of new inodes begin behind those of the image. */
         sb->sb.next_ino = image_size(lower) / 32 + 1;
     }
     if (r == 0)
         r = tmpfs_root(sb);
     if (r < 0) {
+        kfree(sb->nids);
         kfree(sb);
         return r;
     }

@@ -19,16 +19,16 @@
 struct file;
 struct path;
 
-#define TMPFS_NID_BUCKETS 256
-
 struct tmpfs_sb {
     struct superblock sb; /* first */
     bool overlay;
     struct erofs lower;
     uint64_t limit, used; /* pages of file data; used: atomic */
     uint64_t cookie;      /* last one given to a name; atomic */
-    struct spinlock lock; /* nids */
-    struct list nids[TMPFS_NID_BUCKETS];
+    struct spinlock lock; /* the rest */
+    struct list *nids;    /* overlay: inodes of the image by nid, owned */
+    uint32_t nid_buckets; /* power of two */
+    uint32_t nid_count;
 };
 
 #define TMPFS_HOLE UINT64_C(1) /* pages: zeros that hide the image's page */

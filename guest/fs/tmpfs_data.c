@@ -77,6 +77,8 @@ void tmpfs_free_pages(struct tmpfs_node *n)
     while (at != UINT64_MAX) {
         tmpfs_release_page(n, entry);
         at = pagetree_next(&n->pages, at + 1, &entry);
+        if (at % 1024 == 0)
+            sched_point();
     }
     pagetree_fini(&n->pages);
 }
@@ -244,7 +246,10 @@ static int64_t tmpfs_read_lower(struct tmpfs_node *n, struct uio *u,
     if (r == 0) {
         uint64_t bytes = MIN(run, whole) * PAGE_SIZE - (pos & PAGE_MASK);
         const uint8_t *from = page_virt(pa);
-        return uio_put(u, from + (pos & PAGE_MASK), MIN(size, bytes));
+        page_get(pa); /* a page fault may sleep */
+        int64_t done = uio_put(u, from + (pos & PAGE_MASK), MIN(size, bytes));
+        page_put(pa);
+        return done;
     }
     if (r != -ENODATA)
         return r;

@@ -197,9 +197,6 @@ int walk_component(struct walk *w, struct path *out)
     *out = (struct path){NULL, NULL};
     if (dir->dir == NULL)
         return -ENOTDIR;
-    int r = inode_access(dir, 1);
-    if (r < 0)
-        return r;
     if (w->last_size == 1 && w->last[0] == '.') {
         path_copy(out, &w->at);
         return 0;
@@ -209,7 +206,7 @@ int walk_component(struct walk *w, struct path *out)
     if (w->last_size > NAME_MAX)
         return -ENAMETOOLONG;
     struct dentry *d;
-    r = dentry_lookup(w->at.dentry, w->last, w->last_size, &d);
+    int r = dentry_lookup(w->at.dentry, w->last, w->last_size, &d);
     if (r < 0)
         return r;
     if (__atomic_load_n(&d->inode, __ATOMIC_ACQUIRE) == NULL) {
@@ -304,6 +301,13 @@ static void walk_next(struct walk *w)
         w->rest = more; /* that was the last one */
 }
 
+/* May a name be looked up in w->at? */
+static int walk_search(const struct walk *w)
+{
+    struct inode *dir = w->at.dentry->inode;
+    return dir->dir == NULL ? -ENOTDIR : inode_access(dir, 1);
+}
+
 int walk_parent(struct walk *w)
 {
     if (*w->rest == '/' && (w->flags & (PATH_BENEATH | PATH_IN_ROOT)) != 0) {
@@ -314,10 +318,11 @@ int walk_parent(struct walk *w)
     for (;;) {
         sched_point();
         walk_next(w);
-        if (*w->rest == '\0')
-            return 0;
+        int r = w->last_size != 0 ? walk_search(w) : 0;
+        if (r < 0 || *w->rest == '\0')
+            return r;
         struct path p;
-        int r = walk_component(w, &p);
+        r = walk_component(w, &p);
         if (r < 0)
             return r;
         if (inode_is(p.dentry->inode, LX_S_IFLNK)) {
@@ -328,8 +333,6 @@ int walk_parent(struct walk *w)
             continue;
         }
         walk_move(w, &p);
-        if (w->at.dentry->inode->dir == NULL)
-            return -ENOTDIR;
     }
 }
 

@@ -28,10 +28,10 @@ struct walk {
 
 int walk_init(struct walk *w, int dirfd, const char *name, unsigned flags);
 void walk_fini(struct walk *w);
-/* Up to the last component. 0 or -errno. */
+/* Up to the last component; its directory is one, and searchable. */
 int walk_parent(struct walk *w);
 /* One component, links not followed: *out with references. The directory is
- * w->at; it must be one and be searchable. */
+ * w->at; that it may be searched was checked. */
 int walk_component(struct walk *w, struct path *out);
 /* w->at is the directory of `link`: continue with the link's target. A magic
  * link moves w->at. */

@@ -166,6 +166,8 @@ static int64_t seek_target(const struct file *f, int64_t off, uint32_t whence)
 {
     struct inode *i = f->inode;
     int64_t base;
+    if (i->dir != NULL && whence > LX_SEEK_CUR)
+        return -EINVAL; /* positions in directories are only cookies */
     switch (whence) {
     case LX_SEEK_SET: base = 0; break;
     case LX_SEEK_CUR: base = (int64_t)f->pos; break;

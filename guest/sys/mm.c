@@ -68,7 +68,7 @@ int64_t sys_mmap(const uint64_t *a)
     if (f != NULL)
         file_put(f);
     if (r >= 0 && (flags & (LX_MAP_POPULATE | LX_MAP_LOCKED)) != 0)
-        aspace_populate(mm(), (uint64_t)r, a[1]);
+        (void)aspace_populate(mm(), (uint64_t)r, a[1], false);
     return r;
 }
 
@@ -108,7 +108,7 @@ static int64_t mm_range(uint64_t addr, uint64_t size)
     if (size > USER_END || addr > USER_END - size)
         return -ENOMEM;
     while (addr < end) {
-        if (!aspace_next_vma(mm(), addr, &m))
+        if (!aspace_find_vma(mm(), addr, &m))
             return -ENOMEM;
         if (m.file != NULL)
             file_put(m.file);
@@ -148,9 +148,9 @@ int64_t sys_mlock(const uint64_t *a)
 {
     uint64_t start = ROUND_DOWN(a[0], PAGE_SIZE);
     uint64_t size = a[1] + (a[0] - start);
-    int64_t r = mm_range(start, size);
-    if (r == 0)
-        aspace_populate(mm(), start, ROUND_UP(size, PAGE_SIZE));
+    int64_t r = size < a[1] ? -ENOMEM : mm_range(start, size);
+    if (r == 0 && aspace_populate(mm(), start, size, false) == -ENOMEM)
+        r = -ENOMEM; /* what cannot be accessed is no error: as Linux */
     return r;
 }
 

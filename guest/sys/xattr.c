@@ -36,35 +36,47 @@ static int xattr_name(uint64_t from, char name[LX_XATTR_NAME_MAX + 1])
     return n < 0 ? (int)n : 0;
 }
 
+/* A name space and nothing in it. */
+static bool is_prefix(const char *name)
+{
+    return strcmp(name, "user.") == 0 || strcmp(name, "trusted.") == 0 ||
+           strcmp(name, "security.") == 0 || strcmp(name, "system.") == 0;
+}
+
 static bool has_prefix(const char *name, const char *prefix)
 {
     return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
+/* "user.": on files and directories only. */
+static int xattr_check_user(struct inode *i, bool write)
+{
+    const struct process *proc = current()->proc;
+    uint32_t type = i->mode & LX_S_IFMT;
+    if (type != LX_S_IFREG && type != LX_S_IFDIR)
+        return write ? -EPERM : -ENODATA;
+    if (write && type == LX_S_IFDIR && (i->mode & LX_S_ISVTX) != 0 &&
+        proc->cred.fsuid != i->uid && !cred_capable(proc, LX_CAP_FOWNER))
+        return -EPERM;
+    return inode_access(i, write ? 2 : 4);
+}
+
 /* Who may touch which name space. */
 static int xattr_check(const struct path *p, const char *name, bool write)
 {
-    struct inode *i = p->dentry->inode;
-    const struct process *proc = current()->proc;
+    bool admin = cred_capable(current()->proc, LX_CAP_SYS_ADMIN);
     if (write && p->mount != NULL && (p->mount->flags & LX_MS_RDONLY) != 0)
         return -EROFS;
-    if (has_prefix(name, "user.")) {
-        uint32_t type = i->mode & LX_S_IFMT;
-        if (type != LX_S_IFREG && type != LX_S_IFDIR)
-            return write ? -EPERM : -ENODATA;
-        if (write && type == LX_S_IFDIR && (i->mode & LX_S_ISVTX) != 0 &&
-            proc->cred.fsuid != i->uid && !cred_capable(proc, LX_CAP_FOWNER))
-            return -EPERM;
-        return inode_access(i, write ? 2 : 4);
-    }
-    bool admin = cred_capable(proc, LX_CAP_SYS_ADMIN);
-    if (has_prefix(name, "trusted."))
-        return admin ? 0 : write ? -EPERM : -ENODATA;
-    if (has_prefix(name, "security."))
-        return !write || admin ? 0 : -EPERM;
-    if (has_prefix(name, "system."))
-        return write ? -EOPNOTSUPP : 0;
-    return -EOPNOTSUPP;
+    int r = -EOPNOTSUPP;
+    if (has_prefix(name, "user."))
+        r = xattr_check_user(p->dentry->inode, write);
+    else if (has_prefix(name, "trusted."))
+        r = admin ? 0 : write ? -EPERM : -ENODATA;
+    else if (has_prefix(name, "security."))
+        r = !write || admin ? 0 : -EPERM;
+    else if (has_prefix(name, "system."))
+        r = write ? -EOPNOTSUPP : 0;
+    return r == 0 && is_prefix(name) ? -EINVAL : r;
 }
 
 static int64_t xattr_set(const struct path *p, const uint64_t *a)

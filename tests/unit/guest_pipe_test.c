@@ -281,6 +281,25 @@ static void test_fifo_open(void **state)
     file_put(f);
 }
 
+/* cat /dev/stdin: the pipe is opened again after its writer went. */
+static void test_open_again(void **state)
+{
+    (void)state;
+    struct path p;
+    struct file *f;
+    char buf[8];
+    assert_int_equal(give(wr, "x", 1), 1);
+    file_put(wr);
+    assert_int_equal(path_of_file(rd, &p), 0);
+    assert_int_equal(file_open_path(&p, LX_O_RDONLY, &f), 0);
+    assert_int_equal(take(f, buf, 8), 1);
+    assert_int_equal(take(f, buf, 8), 0);
+    assert_int_equal(f->ops->poll(f, NULL), EPOLLHUP);
+    file_put(f);
+    path_put(&p);
+    file_put(rd);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -295,6 +314,7 @@ int main(void)
         TEST(test_poll),
         TEST(test_size),
         TEST(test_fifo_open),
+        TEST(test_open_again),
     };
     return cmocka_run_group_tests(tests, setup_group, NULL);
 }

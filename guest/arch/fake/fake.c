@@ -21,6 +21,7 @@
 #include "guest/core/sched.h"
 #include "guest/core/task.h"
 #include "guest/core/timer.h"
+#include "guest/fs/file.h"
 
 uint64_t fake_physmap;
 uint64_t fake_kernel_end;
@@ -381,8 +382,11 @@ static char *fake_user(uint64_t va, bool write)
         return (char *)(uintptr_t)va; /* NOLINT: host memory is user memory */
     struct vma_info m;
     struct process *p = arch_current()->proc;
-    if (p == NULL || p->aspace == NULL || !aspace_next_vma(p->aspace, va, &m) ||
-        va < m.start)
+    bool region =
+        p != NULL && p->aspace != NULL && aspace_find_vma(p->aspace, va, &m);
+    if (region && m.file != NULL)
+        file_put(m.file);
+    if (!region || va < m.start)
         return (char *)(uintptr_t)va; /* NOLINT: a buffer of the test */
     int signo, code;
     char *at = fake_walk(va, write);

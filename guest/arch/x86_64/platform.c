@@ -21,7 +21,8 @@
 #define APIC_SW_ENABLE 0x100
 #define APIC_DEADLINE  (UINT64_C(2) << 17)
 
-#define FLUSH_ALL_PAGES 32 /* ring 0: from here on reload CR3 */
+#define BOOT_CALL_TEXT  512 /* bytes of one BOOT_CALL_LOG */
+#define FLUSH_ALL_PAGES 32  /* ring 0: from here on reload CR3 */
 
 uint32_t irq_line_bias;
 
@@ -64,15 +65,15 @@ static void boot_call(uint32_t call, uint32_t value)
 
 static void boot_call_log(const char *text, unsigned size)
 {
-    static struct {
+    static union {
         struct boot_log log;
-        char text[512];
+        char room[sizeof(struct boot_log) + BOOT_CALL_TEXT];
     } line;
     static struct spinlock lock; /* irq-safe; leaf */
 
     while (size > 0) {
         unsigned long flags = spin_lock_irq(&lock);
-        line.log.size = MIN(size, (unsigned)sizeof(line.text));
+        line.log.size = MIN(size, (unsigned)BOOT_CALL_TEXT);
         memcpy(line.log.text, text, line.log.size);
         text += line.log.size;
         size -= line.log.size;
