@@ -247,9 +247,12 @@ static int open_walk_create(struct walk *w, uint32_t flags, uint32_t mode,
         int r = walk_parent(w);
         if (r < 0)
             return r;
+        bool dots = w->last_size == 0 || walk_last_is_dots(w);
+        if (dots && (flags & LX_O_EXCL) != 0)
+            return -EEXIST;
         if (w->last_size == 0) /* "/", or where a magic link led */
             return w->at.dentry->inode->dir != NULL ? -EISDIR : 0;
-        if (w->slash || walk_last_is_dots(w))
+        if (dots || w->slash)
             return -EISDIR;
         struct path p;
         r = open_create(w, flags, mode, &p, made);

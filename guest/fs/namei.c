@@ -280,7 +280,10 @@ static int rename_check_names(const struct renaming *n)
         return -EEXIST;
     if (exchange && n->over->inode == NULL)
         return -ENOENT;
-    if (n->d->inode->dir == NULL && (n->from.slash || n->to.slash))
+    if (exchange && n->over->inode->dir == NULL && n->to.slash)
+        return -ENOTDIR;
+    if (n->d->inode->dir == NULL &&
+        (n->from.slash || (n->to.slash && !exchange)))
         return -ENOTDIR;
     if (n->d->inode->dir != NULL && dentry_is_below(n->to.dir.dentry, n->d))
         return -EINVAL;

@@ -75,6 +75,10 @@ static void test_open_flags(void **state)
     assert_int_equal(env_open("f/g", LX_O_WRONLY | LX_O_CREAT), -ENOTDIR);
     assert_int_equal(env_open("f", LX_O_RDONLY | LX_O_DIRECTORY), -ENOTDIR);
     assert_int_equal(mkdir_("d"), 0);
+    assert_int_equal(env_open("d/.", LX_O_WRONLY | LX_O_CREAT), -EISDIR);
+    assert_int_equal(env_open("d/.", LX_O_WRONLY | LX_O_CREAT | LX_O_EXCL),
+                     -EEXIST);
+    assert_int_equal(env_open("f/", LX_O_WRONLY | LX_O_CREAT), -EISDIR);
     assert_int_equal(env_open("d", LX_O_WRONLY), -EISDIR);
     assert_int_equal(env_open("d", LX_O_RDONLY | LX_O_CREAT), -EISDIR);
     assert_int_equal(env_open("d", LX_O_RDONLY | LX_O_DIRECTORY), 1);
@@ -325,6 +329,7 @@ static void test_rename(void **state)
     assert_int_equal(rename_("e", "d/g/b", LX_RENAME_EXCHANGE), 0);
     assert_int_equal(rename_("e", "zz", LX_RENAME_EXCHANGE), -ENOENT);
     assert_int_equal(rename_("d/g", "d", LX_RENAME_EXCHANGE), -EINVAL);
+    assert_int_equal(rename_("d", "e/", LX_RENAME_EXCHANGE), -ENOTDIR);
     assert_int_equal(rename_("e", "e", 0), 0);
     assert_names("/", "d e ");
 }
@@ -540,6 +545,7 @@ static void test_xattrs(void **state)
         -ENODATA);
     assert_int_equal(CALL(setxattr, P("f"), P("bad"), P("v"), 1, 0),
                      -EOPNOTSUPP);
+    assert_int_equal(CALL(setxattr, P("f"), P("user."), P("v"), 1, 0), -EINVAL);
     assert_int_equal(CALL(getxattr, P("f"), P("user.k"), P(buf), 64), 2);
     assert_int_equal(CALL(getxattr, P("f"), P("user.k"), 0, 0), 2);
     assert_int_equal(CALL(getxattr, P("f"), P("user.k"), P(buf), 1), -ERANGE);

@@ -202,11 +202,6 @@ void ring0_flush(struct arch_aspace *as, uint64_t start, uint64_t end)
     }
 }
 
-void ring0_halt(void)
-{
-    __asm__ volatile("sti; hlt" ::: "memory");
-}
-
 const struct platform_ops platform_kvm = {
     .cpu_init = x2apic_init,
     .msr_write = ring0_msr_write,

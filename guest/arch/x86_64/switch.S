@@ -68,3 +68,14 @@ pvm_halt_int:
     pop %rbx
     ret
 .size pvm_halt_now, . - pvm_halt_now
+
+/* void ring0_halt(void): the same. The shadow of STI makes the two one, but an
+ * emulated SVM host can lose it between them. */
+.globl ring0_halt, ring0_halt_insn
+.type ring0_halt, @function
+ring0_halt:
+    sti
+ring0_halt_insn:
+    hlt
+    ret
+.size ring0_halt, . - ring0_halt

@@ -239,6 +239,8 @@ void trap_kernel(struct arch_regs *r)
         /* About to halt, and what it would wait for may be this. */
         if (r->rip == (uint64_t)pvm_halt_int)
             r->rip += 2;
+        else if (r->rip == (uint64_t)ring0_halt_insn)
+            r->rip += 1;
         irq_serve(vector);
     } else {
         kernel_exception(r, vector);

@@ -124,7 +124,8 @@ static inline uint8_t x86_inb(uint16_t port)
 
 /* PVM hypercall; ring 3 kernel only. */
 void pvm_halt_now(struct pvm_vif *v);
-extern const char pvm_halt_int[]; /* its INT instruction, two bytes */
+extern const char pvm_halt_int[];    /* its INT instruction, two bytes */
+extern const char ring0_halt_insn[]; /* its HLT, one byte */
 
 static inline int64_t pvm_call(uint64_t nr, uint64_t a, uint64_t b)
 {
