@@ -31,6 +31,7 @@ CASES = [
     # --- one program ---
     Case("hello", "cstatic", smoke=True),
     Case("exit_code", "cstatic", "7", smoke=True),
+    Case("frames", "frames", smoke=True),
     sh("stdout_stderr", "echo out; echo err >&2; exit 3", smoke=True),
     sh("stdin", "cat; echo end", stdin="one\ntwo\n", smoke=True),
     sh("stdin_large", "md5sum", stdin="0123456789abcdef\n" * 60000),

@@ -78,7 +78,7 @@ def native_command(roots, case):
     """The same files and command under the host's kernel, in namespaces of its
     own: entrypoints as the images of make-images.sh have them."""
     root = roots.get(case.image)
-    entry = {"cstatic": ["/app"], "gostatic": ["/app"], "ruststatic": ["/app"], "sqlite": ["sqlite3"]}
+    entry = {"cstatic": ["/app"], "frames": ["/app"], "gostatic": ["/app"], "ruststatic": ["/app"], "sqlite": ["sqlite3"]}
     words = entry.get(case.image, []) + case.cmd
     # A throw-away writable layer; /dev with the few nodes a container has.
     script = ('set -e; r=$1; t=$2; shift 2; mount -t tmpfs t $t; mkdir $t/u $t/w; '
