@@ -9,6 +9,14 @@
  * physmap), rsi = CPU index, rsp = top of that CPU's boot stack; interrupts
  * off. GDT, IDT and TSS are the kernel's to load. Every CPU enters at the same
  * point; CPU 0 first, the others later, in any order, or never.
+ *
+ * Entry state, arm64: Linux's boot protocol (Documentation/arm64/booting.rst)
+ * with the kernel at BOOT_KERNEL_GPA. EL1 (QEMU: or EL2), MMU and caches off,
+ * interrupts masked, pc = e_entry, which is a physical address; x0 = physical
+ * address of struct boot_info or of a flattened device tree, told apart by
+ * their magic; x1..x3 = 0. Only CPU 0 runs; the others are off until PSCI
+ * CPU_ON. The kernel makes its own tables and stacks: root_gpa and vif_gpa are
+ * 0. [0, BOOT_RAM_BASE) is for devices only: the kernel maps it as such.
  */
 #pragma once
 
@@ -22,12 +30,24 @@
 #define BOOT_STACK_SIZE  UINT32_C(8192)
 #define BOOT_PHYSMAP_X86 UINT64_C(0xffff888000000000)
 #define BOOT_KERNEL_X86  UINT64_C(0xffffffff80000000) /* gpa 0 is here */
-#define BOOT_KERNEL_GPA  UINT64_C(0x200000)           /* first kernel byte */
+#define BOOT_KERNEL_ARM  UINT64_C(0xffff000000000000) /* and physmap */
+
+/* Of the architecture that a program is compiled for: first byte of RAM and of
+ * the boot area, first kernel byte, p_vaddr - p_paddr of the kernel's ELF. */
+#if defined(__x86_64__)
+#define BOOT_RAM_BASE    UINT64_C(0)
+#define BOOT_KERNEL_GPA  UINT64_C(0x200000)
+#define BOOT_KERNEL_BASE BOOT_KERNEL_X86
+#else
+#define BOOT_RAM_BASE    UINT64_C(0x40000000)
+#define BOOT_KERNEL_GPA  UINT64_C(0x40200000)
+#define BOOT_KERNEL_BASE BOOT_KERNEL_ARM
+#endif
 
 enum boot_platform {
     BOOT_PLATFORM_PVM = 1,  /* native ring 3 kernel, platform/pvm.md */
     BOOT_PLATFORM_KVM = 2,  /* VMX, SVM, EL2: real ring 0 or EL1 */
-    BOOT_PLATFORM_QEMU = 3, /* plain QEMU: its interrupt controllers */
+    BOOT_PLATFORM_QEMU = 3, /* plain QEMU: its devices */
 };
 
 struct boot_range {
@@ -48,16 +68,19 @@ struct boot_info {
     uint32_t cont_count; /* today always 1 */
     uint32_t pad0;       /* 0 */
     struct boot_range ram[BOOT_RAM_MAX];
-    /* [0, low_end) holds boot data (tables, FDT, stacks, VIF pages, this
-     * struct): reserved for ever. The kernel image is at BOOT_KERNEL_GPA. */
+    /* [BOOT_RAM_BASE, low_end) holds boot data (tables, FDT, stacks, VIF
+     * pages, rings, this struct): reserved for ever, <= BOOT_KERNEL_GPA. The
+     * kernel image is at BOOT_KERNEL_GPA. */
     uint64_t low_end;
     /* RAM below this is backed by 4 KiB host pages, above by huge ones: put
      * sparse tables (the frame table) below it. Multiple of 2 MiB. */
     uint64_t small_end;
     uint64_t root_gpa; /* boot page-table root; 8 KiB-aligned */
     uint64_t vif_gpa;  /* VIF page of CPU 0, CPU n at + n * 4096; 0: none */
-    uint64_t tsc_hz;   /* 0: calibrate */
-    uint64_t wall_ns;  /* CLOCK_REALTIME when the counter was wall_tsc */
+    uint64_t tsc_hz;   /* 0: calibrate; arm64: CNTFRQ_EL0 */
+    /* CLOCK_REALTIME when the guest's counter (TSC, CNTVCT_EL0) was wall_tsc;
+     * wall_tsc 0: at entry. */
+    uint64_t wall_ns;
     uint64_t wall_tsc;
     uint64_t console_gpa;         /* BOOT_CALL window, 0: none (QEMU) */
     uint8_t seed[BOOT_SEED_SIZE]; /* from getrandom(2) of the host */
