@@ -2,13 +2,13 @@
 /* struct boot_info and what it points to. */
 #include "vmm/boot.h"
 
+#include <arch_layout.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
 #include "abi/boot.h"
 #include "abi/virtio_ring.h"
-#include "boards/virt-x86_64/layout.h"
 
 #include "base/auto.h"
 #include "base/buf.h"
@@ -21,8 +21,6 @@
 #include "vmm/virtio/mmio.h"
 
 #define PAGE UINT64_C(4096)
-
-_Static_assert(BOOT_STACK_STRIDE == BOOT_STACK_SIZE, "one stack per CPU");
 
 /* ---- parts both machines have ---- */
 
@@ -77,10 +75,13 @@ static int put_fdt(const struct boot_plan *p, struct lowmem *low,
                    struct boot_info *b, struct err *e)
 {
     uint8_t tree[FDT_SIZE_MAX];
-    const struct fdt_image image = {p->image.gpa, p->image.size};
+    const struct fdt_plan plan = {.arch = p->arch,
+                                  .mem = p->mem,
+                                  .image = p->image,
+                                  .devs = p->devs,
+                                  .dev_count = p->dev_count};
     gpa_t at;
-    int size =
-        fdt_machine(tree, sizeof(tree), &image, p->devs, p->dev_count, e);
+    int size = fdt_machine(tree, sizeof(tree), &plan, e);
     if (size < 0)
         return size;
     void *to = lowmem_take(low, (uint64_t)size, 8, "the device tree", &at, e);
@@ -120,23 +121,11 @@ static int put_cpus(const struct boot_plan *p, struct lowmem *low,
                     struct boot_info *b, struct arch_entry *entry,
                     struct err *e)
 {
-    uint32_t n = p->config->vcpus;
-    gpa_t at;
-    if (p->arch->user_kernel) {
-        if (lowmem_take(low, n * BOOT_VIF_STRIDE, PAGE, "VIF pages", &at, e) ==
-            NULL)
-            return e->code;
-        b->vif_gpa = entry->vif = at.v;
-    }
-    if (lowmem_take(low, n * BOOT_STACK_STRIDE, PAGE, "boot stacks", &at, e) ==
-        NULL)
+    if (arch_boot_cpus(p->arch, low, &p->image, entry, e) < 0)
         return e->code;
-    entry->stack = BOOT_PHYSMAP_X86 + at.v + BOOT_STACK_SIZE;
-    entry->info = BOOT_PHYSMAP_X86 + BOARD_BOOT_INFO;
-    if (arch_boot_tables(p->arch, low, &p->image, &entry->root, e) < 0)
-        return e->code;
+    b->vif_gpa = entry->vif;
     b->root_gpa = entry->root;
-    b->cpu_count = n;
+    b->cpu_count = p->arch->cpus;
     return 0;
 }
 

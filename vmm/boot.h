@@ -27,7 +27,7 @@ int boot_write(const struct boot_plan *p, struct arch_entry *entry,
                struct err *e);
 
 /* Bytes between the entry stacks, and the VIF pages, of two CPUs. */
-#define BOOT_STACK_STRIDE UINT64_C(8192)
+#define BOOT_STACK_STRIDE UINT64_C(8192) /* BOOT_STACK_SIZE */
 #define BOOT_VIF_STRIDE   UINT64_C(4096)
 
 /* The QEMU blob (docs/boot.md) to `fd`. */

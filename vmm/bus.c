@@ -2,10 +2,9 @@
 /* Device windows: guest-physical address -> handler. */
 #include "vmm/bus.h"
 
+#include <arch_layout.h>
 #include <stddef.h>
 #include <string.h>
-
-#include "boards/virt-x86_64/layout.h"
 
 #include "base/err.h"
 

@@ -2,15 +2,16 @@
 /* Devices -> flattened device tree. */
 #include "vmm/fdt.h"
 
+#include <arch_layout.h>
 #include <libfdt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "abi/virtio_mmio.h"
 #include "boards/qemu-microvm/layout.h"
-#include "boards/virt-x86_64/layout.h"
 
 #include "base/err.h"
+#include "vmm/gmem.h"
 #include "vmm/virtio/mmio.h"
 
 /* One cell list; libfdt keeps the first error of a sequential write only if
@@ -48,10 +49,14 @@ static int begin(void *fdt, const char *name, uint64_t gpa, uint64_t size,
 
 static int prop_interrupts(void *fdt, const struct virtio_mmio *t)
 {
-    fdt32_t cells[1 + VIRTIO_QUEUES_MAX];
-    unsigned count = 1U + t->dev->ops->queue_count;
-    for (unsigned i = 0; i < count; i++)
-        cells[i] = cpu_to_fdt32(irq_vector(t->line + i));
+    fdt32_t cells[ARCH_FDT_IRQ_CELLS * (1 + VIRTIO_QUEUES_MAX)];
+    unsigned count = 0;
+    for (unsigned i = 0; i < 1U + t->dev->ops->queue_count; i++) {
+        uint32_t line[ARCH_FDT_IRQ_CELLS];
+        unsigned n = arch_fdt_irq(t->line + i, line);
+        for (unsigned k = 0; k < n; k++)
+            cells[count++] = cpu_to_fdt32(line[k]);
+    }
     return fdt_property(fdt, "interrupts", cells,
                         (int)count * (int)sizeof(cells[0]));
 }
@@ -91,6 +96,19 @@ static int node_virtio(void *fdt, const struct virtio_mmio *t)
     return rc != 0 ? rc : fdt_end_node(fdt);
 }
 
+static int node_memory(void *fdt, const struct gmem_range *r)
+{
+    char node[32];
+    (void)snprintf(node, sizeof(node), "memory@%llx",
+                   (unsigned long long)r->base);
+    int rc = fdt_begin_node(fdt, node);
+    if (rc == 0)
+        rc = prop_string(fdt, "device_type", "memory");
+    if (rc == 0)
+        rc = prop_reg(fdt, r->base, r->size);
+    return rc != 0 ? rc : fdt_end_node(fdt);
+}
+
 static int open_root(void *out, size_t room)
 {
     int rc = fdt_create(out, (int)room);
@@ -116,17 +134,21 @@ static int close_root(void *out, int rc, struct err *e)
     return (int)fdt_totalsize(out);
 }
 
-int fdt_machine(void *out, size_t room, const struct fdt_image *image,
-                const struct virtio_mmio *devs, unsigned count, struct err *e)
+int fdt_machine(void *out, size_t room, const struct fdt_plan *p, struct err *e)
 {
     int rc = open_root(out, room);
-    if (rc == 0 && image->size > 0) {
-        rc = begin(out, "image", image->gpa, image->size, "limpet,image");
+    if (rc == 0)
+        rc = arch_fdt_machine(p->arch, out);
+    for (int i = 0; i < GMEM_RANGES && rc == 0; i++)
+        if (p->mem->range[i].size > 0)
+            rc = node_memory(out, &p->mem->range[i]);
+    if (rc == 0 && p->image.size > 0) {
+        rc = begin(out, "image", p->image.gpa, p->image.size, "limpet,image");
         if (rc == 0)
             rc = fdt_end_node(out);
     }
-    for (unsigned i = 0; i < count && rc == 0; i++)
-        rc = node_virtio(out, &devs[i]);
+    for (unsigned i = 0; i < p->dev_count && rc == 0; i++)
+        rc = node_virtio(out, &p->devs[i]);
     return close_root(out, rc, e);
 }
 

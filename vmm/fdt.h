@@ -5,21 +5,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vmm/arch/arch.h"
+
 struct err;
+struct gmem;
 struct virtio_mmio;
 
-/* The image window; size 0: none. */
-struct fdt_image {
-    uint64_t gpa;
-    uint64_t size;
+/* What the tree of our machine says. */
+struct fdt_plan {
+    const struct arch_vm *arch;
+    const struct gmem *mem;
+    struct arch_window image; /* size 0: none */
+    const struct virtio_mmio *devs;
+    unsigned dev_count;
 };
 
 enum { FDT_SIZE_MAX = 32768 };
 
-/* Tree of our machine: image window and preset devices. Returns the bytes
- * used in `out`, or a negative errno. */
-int fdt_machine(void *out, size_t room, const struct fdt_image *image,
-                const struct virtio_mmio *devs, unsigned count, struct err *e);
+/* Tree of our machine: RAM, what arch/ adds, image window, preset devices.
+ * Returns the bytes used in `out`, or a negative errno. */
+int fdt_machine(void *out, size_t room, const struct fdt_plan *p,
+                struct err *e);
 
 /* Tree of QEMU's microvm: plain virtio-mmio slots. */
 int fdt_qemu(void *out, size_t room, struct err *e);

@@ -2,11 +2,10 @@
 /* Guest memory: reservation, bounds checks. */
 #include "vmm/gmem.h"
 
+#include <arch_layout.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#include "boards/virt-x86_64/layout.h"
 
 #include "base/err.h"
 
@@ -29,17 +28,25 @@ int gmem_init(struct gmem *m, uint64_t size, struct err *e)
     m->map = map;
 
     uint8_t *host = m->map + (round_up_huge((uintptr_t)map) - (uintptr_t)map);
-    uint64_t low = size < BOARD_LOW_RAM_END ? size : BOARD_LOW_RAM_END;
-    m->range[0] = (struct gmem_range){0, low, host};
+    const uint64_t low_max = BOARD_LOW_RAM_END - BOARD_RAM_BASE;
+    uint64_t low = size < low_max ? size : low_max;
+    m->range[0] = (struct gmem_range){BOARD_RAM_BASE, low, host};
     if (size > low)
         m->range[1] =
             (struct gmem_range){BOARD_HIGH_RAM, size - low, host + low};
 
-    m->small_end = round_up_huge((UINT64_C(4) << 20) + size / 256);
+    uint64_t small = round_up_huge((UINT64_C(4) << 20) + size / 256);
+    m->small_end = BOARD_RAM_BASE + small;
     /* Advice: a host without huge pages runs the guest just as well. */
-    (void)madvise(host, m->small_end, MADV_NOHUGEPAGE);
-    (void)madvise(host + m->small_end, size - m->small_end, MADV_HUGEPAGE);
+    (void)madvise(host, small, MADV_NOHUGEPAGE);
+    (void)madvise(host + small, size - small, MADV_HUGEPAGE);
     return 0;
+}
+
+uint64_t gmem_end(const struct gmem *m)
+{
+    const struct gmem_range *r = &m->range[m->range[1].size > 0 ? 1 : 0];
+    return r->base + r->size;
 }
 
 void gmem_fini(struct gmem *m)

@@ -36,15 +36,18 @@ struct gmem_range {
 struct gmem {
     struct gmem_range range[GMEM_RANGES];
     uint64_t size;      /* of all ranges */
-    uint64_t small_end; /* [0, small_end) has 4 KiB host pages, the rest huge */
+    uint64_t small_end; /* RAM below has small host pages, the rest huge */
     uint8_t *map;       /* owned */
     size_t map_size;
 };
 
 /* Reserve `size` bytes of RAM (multiple of 2 MiB, >= 16 MiB) laid out as
- * boards/virt-x86_64 says. Nothing is committed until touched. */
+ * the machine's board says. Nothing is committed until touched. */
 int gmem_init(struct gmem *m, uint64_t size, struct err *e);
 void gmem_fini(struct gmem *m);
+
+/* First guest-physical address above all RAM. */
+uint64_t gmem_end(const struct gmem *m);
 
 /*
  * Host pointer to [at, at + len), or NULL if any byte of it is outside RAM or

@@ -6,11 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "boards/virt-x86_64/layout.h"
-
 #include "base/err.h"
-
-_Static_assert(IRQ_MAX <= BOARD_IRQ_COUNT, "vectors for every line");
 
 int irq_alloc(struct irq_lines *l, unsigned *line, struct err *e)
 {
@@ -39,14 +35,4 @@ void irq_raise(const struct irq_lines *l, unsigned line)
     /* Cannot fail: KVM consumes the count; a full counter is still an edge. */
     ssize_t n = write(l->fd[line], &one, sizeof(one));
     (void)n;
-}
-
-uint32_t irq_vector(unsigned line)
-{
-    return BOARD_IRQ_VECTOR + line;
-}
-
-uint32_t irq_gsi(unsigned line)
-{
-    return BOARD_GSI_BASE + line;
 }

@@ -20,7 +20,3 @@ void irq_fini(struct irq_lines *l);
 
 /* Raise (an edge). Any thread. */
 void irq_raise(const struct irq_lines *l, unsigned line);
-
-/* CPU vector and GSI of a line: what the FDT says and KVM routes. */
-uint32_t irq_vector(unsigned line);
-uint32_t irq_gsi(unsigned line);

@@ -98,10 +98,10 @@ int loop_run(struct loop *l, struct err *e)
     bool busy = false;
     while (!l->stop) {
         struct epoll_event ev[16];
-        int n =
-            epoll_wait(l->epoll_fd, ev, (int)ARRAY_COUNT(ev), busy ? 0 : -1);
+        int n = epoll_pwait(l->epoll_fd, ev, (int)ARRAY_COUNT(ev),
+                            busy ? 0 : -1, NULL);
         if (n < 0 && errno != EINTR)
-            return err_set(e, -errno, "epoll_wait: %s", strerror(errno));
+            return err_set(e, -errno, "epoll_pwait: %s", strerror(errno));
         for (int i = 0; i < n && !l->stop; i++) {
             struct loop_source *s = ev[i].data.ptr;
             /* An earlier handler of this round may have lost interest. */

@@ -2,8 +2,9 @@
 /* The boot area: a bump allocator. */
 #include "vmm/lowmem.h"
 
+#include <arch_layout.h>
+
 #include "abi/boot.h"
-#include "boards/virt-x86_64/layout.h"
 
 #include "base/err.h"
 

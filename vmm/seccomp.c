@@ -53,27 +53,27 @@ static const struct rule vcpu_rules[] = {
 };
 
 static const struct rule device_rules[] = {
-    CALL(epoll_wait),    CALL(read),  /* eventfds, stdin */
-    CALL(readv),                      /* stdin */
-    CALL(write),                      /* irqfds, logs, the exit record */
-    CALL(writev),                     /* stdout, stderr, logs */
-    CALL(epoll_ctl),     CALL(futex), /* answer a vCPU */
-    CALL(preadv),                     /* disks */
-    CALL(pwritev),                    /* disks */
-    CALL(pread64),                    /* kernel symbols */
-    CALL(fdatasync),                  /* disks */
-    CALL(recvmsg),                    /* stdin that is a socket */
-    CALL(sendmsg),                    /* stdout that is a socket */
-    CALL(recvfrom),                   /* control clients */
-    CALL(sendto),                     /* control clients */
-    CALL(accept4),                    /* control clients */
-    CALL(close),                      /* control clients */
-    CALL(poll),                       /* streams that could not be reopened */
-    CALL(getrandom),                  /* rng */
-    CALL(fstat),                      /* which image file shrank */
-    CALL(newfstatat),                 /* the same in newer C libraries */
-    CALL(clock_gettime), CALL(rt_sigreturn), CALL(restart_syscall),
-    CALL(exit_group),
+    CALL(epoll_pwait),     CALL(read),  /* eventfds, stdin */
+    CALL(readv),                        /* stdin */
+    CALL(write),                        /* irqfds, logs, the exit record */
+    CALL(writev),                       /* stdout, stderr, logs */
+    CALL(epoll_ctl),       CALL(futex), /* answer a vCPU */
+    CALL(preadv),                       /* disks */
+    CALL(pwritev),                      /* disks */
+    CALL(pread64),                      /* kernel symbols */
+    CALL(fdatasync),                    /* disks */
+    CALL(recvmsg),                      /* stdin that is a socket */
+    CALL(sendmsg),                      /* stdout that is a socket */
+    CALL(recvfrom),                     /* control clients */
+    CALL(sendto),                       /* control clients */
+    CALL(accept4),                      /* control clients */
+    CALL(close),                        /* control clients */
+    CALL(ppoll),                        /* streams that could not be reopened */
+    CALL(getrandom),                    /* rng */
+    CALL(fstat),                        /* which image file shrank */
+    CALL(newfstatat),                   /* the same in newer C libraries */
+    CALL(clock_gettime),   CALL(rt_sigreturn),
+    CALL(restart_syscall), CALL(exit_group),
 };
 
 static const struct {

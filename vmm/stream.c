@@ -41,7 +41,8 @@ void stream_open(struct stream *s, int fd, bool write)
 static int polled(const struct stream *s, short events)
 {
     struct pollfd p = {.fd = s->fd, .events = events};
-    return poll(&p, 1, 0) > 0 ? 0 : -EAGAIN;
+    const struct timespec now = {0};
+    return ppoll(&p, 1, &now, NULL) > 0 ? 0 : -EAGAIN;
 }
 
 ssize_t stream_read(const struct stream *s, const struct iovec *iov,

@@ -66,7 +66,7 @@ static int run(struct vcpu *v)
         if (arch_vcpu_run(&v->arch, &v->request, e) < 0)
             return e->code;
         count_exit(v);
-        if (v->request.kind != ARCH_EXIT_MMIO)
+        if (v->request.kind == ARCH_EXIT_AGAIN)
             continue;
         hand_over(v, VCPU_ASKING);
         wait_for(&v->answered);

@@ -2,13 +2,12 @@
 /* The VM: set-up in the order KVM likes, events, the end. */
 #include "vmm/vm.h"
 
+#include <arch_layout.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-
-#include "boards/virt-x86_64/layout.h"
 
 #include "base/auto.h"
 #include "base/err.h"
@@ -101,6 +100,15 @@ static void call_log(struct vm *v, uint32_t at)
         klog_write(&v->klog, text, head.size);
 }
 
+static void powered_off(struct vm *v)
+{
+    klog_flush(&v->klog);
+    fail(v, EXIT_FAILED,
+         v->klog.panic[0] != '\0'
+             ? v->klog.panic
+             : "the guest kernel powered off without saying why");
+}
+
 static void call_write(struct bus_window *w, uint32_t off, const uint8_t *data,
                        uint32_t len)
 {
@@ -112,13 +120,7 @@ static void call_write(struct bus_window *w, uint32_t off, const uint8_t *data,
     memcpy(&value, data, sizeof(value));
     switch (off) {
     case BOOT_CALL_LOG: call_log(v, value); break;
-    case BOOT_CALL_POWEROFF:
-        klog_flush(&v->klog);
-        fail(v, EXIT_FAILED,
-             v->klog.panic[0] != '\0'
-                 ? v->klog.panic
-                 : "the guest kernel powered off without saying why");
-        break;
+    case BOOT_CALL_POWEROFF: powered_off(v); break;
     case BOOT_CALL_MARK:
         (void)snprintf(name, sizeof(name), "mark_%u", value);
         mark(v, name);
@@ -156,7 +158,9 @@ static void vcpu_failed(struct vm *v, const struct vcpu *cpu)
 static void serve(struct vm *v, struct vcpu *cpu)
 {
     const struct arch_exit *x = &cpu->request;
-    if (x->write)
+    if (x->kind == ARCH_EXIT_POWEROFF)
+        powered_off(v);
+    else if (x->write)
         bus_write(&v->bus, x->gpa, x->data, x->len);
     else
         bus_read(&v->bus, x->gpa, x->data, x->len);
@@ -226,10 +230,17 @@ static int map_memory(struct vm *v, struct err *e)
 static int create_vm(struct vm *v, struct err *e)
 {
     const struct vm_config *c = v->config;
-    if (gmem_init(&v->mem, c->memory, e) < 0 ||
-        window_map(&v->window, &v->mem, e) < 0 ||
-        arch_vm_init(&v->arch, c->kvm_fd, c->cpuid_cache_fd, e) < 0 ||
-        map_memory(v, e) < 0 || arch_irqchip_init(&v->arch, e) < 0 ||
+    struct arch_want want = {
+        .kvm_fd = c->kvm_fd, .cpuid_fd = c->cpuid_cache_fd, .cpus = c->vcpus};
+    uint64_t end;
+    if (arch_gpa_end(c->kvm_fd, &end, e) < 0 ||
+        gmem_init(&v->mem, c->memory, e) < 0 ||
+        window_map(&v->window, &v->mem, end, e) < 0)
+        return e->code;
+    want.gpa_end = v->window.at.size > 0 ? v->window.at.gpa + v->window.at.size
+                                         : gmem_end(&v->mem);
+    if (arch_vm_init(&v->arch, &want, e) < 0 || map_memory(v, e) < 0 ||
+        arch_irqchip_init(&v->arch, e) < 0 ||
         vcpu_shared_init(&v->shared, &v->arch, v->config->vcpus, e) < 0)
         return e->code;
     v->requests.fd = v->shared.request_fd;

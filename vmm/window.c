@@ -2,6 +2,7 @@
 /* The image window. */
 #include "vmm/window.h"
 
+#include <arch_layout.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,14 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "boards/virt-x86_64/layout.h"
-
 #include "base/err.h"
 #include "vmm/gmem.h"
 
 #define HUGE (UINT64_C(2) << 20)
-/* What one top-level table of the boot page tables reaches. */
-#define PHYSMAP_END (UINT64_C(512) << 30)
 
 /* The end of the file's path: the part that tells store files apart. */
 static void find_name(struct window_file *f)
@@ -50,7 +47,7 @@ int window_open(struct window *w, const struct vm_config *c, struct err *e)
     return 0;
 }
 
-static int measure(struct window *w, struct err *e)
+static int measure(struct window *w, uint64_t end, struct err *e)
 {
     for (unsigned i = 0; i < w->count; i++) {
         struct window_file *f = &w->file[i];
@@ -63,7 +60,7 @@ static int measure(struct window *w, struct err *e)
                            "%s: its size %llu is not a multiple of 2 MiB: "
                            "the store is damaged, pull the image again",
                            f->name, (unsigned long long)f->size);
-        if (f->size > PHYSMAP_END - w->at.size)
+        if (f->size > end - w->at.size)
             return err_set(e, -E2BIG, "%s: the image is too large", f->name);
         w->at.size += f->size;
     }
@@ -75,19 +72,36 @@ static uint64_t round_up(uint64_t v, uint64_t to)
     return (v + to - 1) / to * to;
 }
 
-int window_map(struct window *w, const struct gmem *m, struct err *e)
+/* Where the window goes; everything must lie below `end`. */
+static int place(struct window *w, const struct gmem *m, uint64_t end,
+                 struct err *e)
 {
-    if (measure(w, e) < 0)
+    if (gmem_end(m) > end)
+        return err_set(e, -E2BIG,
+                       "%llu MiB of memory do not fit: this host's guests end "
+                       "at guest-physical %#llx: use less with --memory",
+                       (unsigned long long)(m->size >> 20),
+                       (unsigned long long)end);
+    if (measure(w, end, e) < 0)
+        return e->code;
+    w->at.gpa = round_up(gmem_end(m), BOARD_IMAGE_ALIGN);
+    if (w->at.gpa < BOARD_IMAGE_MIN)
+        w->at.gpa = BOARD_IMAGE_MIN;
+    if (w->at.gpa > end || w->at.size > end - w->at.gpa)
+        return err_set(e, -E2BIG,
+                       "the image is too large: %llu bytes above memory; this "
+                       "host's guests end at guest-physical %#llx",
+                       (unsigned long long)w->at.size, (unsigned long long)end);
+    return 0;
+}
+
+int window_map(struct window *w, const struct gmem *m, uint64_t end,
+               struct err *e)
+{
+    if (place(w, m, end, e) < 0)
         return e->code;
     if (w->at.size == 0)
         return 0;
-    const struct gmem_range *high = &m->range[1];
-    w->at.gpa = round_up(high->base + high->size, BOARD_IMAGE_ALIGN);
-    if (w->at.gpa < BOARD_IMAGE_MIN)
-        w->at.gpa = BOARD_IMAGE_MIN;
-    if (w->at.size > PHYSMAP_END - w->at.gpa)
-        return err_set(e, -E2BIG, "the image is too large: %llu bytes",
-                       (unsigned long long)w->at.size);
     w->map_size = w->at.size + HUGE;
     void *map = mmap(NULL, w->map_size, PROT_NONE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -32,8 +32,10 @@ struct window {
 /* Remember the names of the files; before the jail, which has no /proc. */
 int window_open(struct window *w, const struct vm_config *c, struct err *e);
 
-/* Map them above the RAM of `m`. Each must be a multiple of 2 MiB. */
-int window_map(struct window *w, const struct gmem *m, struct err *e);
+/* Map them above the RAM of `m` and below guest-physical `end`, which RAM must
+ * not pass either. Each must be a multiple of 2 MiB. */
+int window_map(struct window *w, const struct gmem *m, uint64_t end,
+               struct err *e);
 void window_fini(struct window *w);
 
 /* After a memory fault: the name of a file that shrank, or NULL. */

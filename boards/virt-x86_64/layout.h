@@ -16,6 +16,7 @@
 
 #include <stdint.h>
 
+#define BOARD_RAM_BASE    UINT64_C(0)
 #define BOARD_BOOT_INFO   UINT64_C(0x1000)
 #define BOARD_BOOT_AREA   UINT64_C(0x10000) /* first byte for tables etc. */
 #define BOARD_LOW_RAM_END UINT64_C(0xc0000000)

@@ -49,6 +49,7 @@ static int setup_memory(uint64_t memory)
     if (virtio_mmio_init(&f.t, &f.rng.vd, &f.mem, &f.loop, &f.irqs, &e) < 0)
         return -1;
     (void)bus_attach(&bus, 1, &f.t.window);
+    f.arch.cpus = f.config.vcpus;
     f.plan = (struct boot_plan){.config = &f.config,
                                 .arch = &f.arch,
                                 .mem = &f.mem,
@@ -209,7 +210,7 @@ static void what_does_not_fit_is_refused(void **state)
     (void)state;
     struct err e;
     f.plan.image = (struct arch_window){64 * GIB, 448 * GIB};
-    f.config.vcpus = 32;
+    f.arch.cpus = 32;
     assert_int_equal(boot_write(&f.plan, &f.entry, &e), -ENOSPC);
     assert_non_null(strstr(e.msg, "does not fit"));
 }

@@ -4,13 +4,16 @@
  * an instruction set. arch/fake implements it without /dev/kvm for tests.
  *
  * Order (pvm.md 0b): vm_init, vm_map for all memory, irqchip_init, then vCPUs;
- * irq_commit and bell_add last.
+ * irq_commit and bell_add last. <arch_layout.h> is found in
+ * arch/<arch>/include.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "abi/boot.h"
 
 struct err;
 struct gmem;
@@ -19,23 +22,37 @@ struct lowmem;
 struct kvm_run;
 struct kvm_cpuid2;
 
+/* What a VM is made from. */
+struct arch_want {
+    int kvm_fd;       /* borrowed */
+    int cpuid_fd;     /* borrowed; -1: none */
+    unsigned cpus;    /* 1..BOOT_CPU_MAX */
+    uint64_t gpa_end; /* above everything that will be mapped */
+};
+
 struct arch_vm {
-    int kvm_fd;               /* borrowed */
-    int vm_fd;                /* owned */
-    size_t run_size;          /* bytes of struct kvm_run's mapping */
+    int kvm_fd; /* borrowed */
+    int vm_fd;  /* owned */
+    unsigned cpus;
+    size_t run_size;     /* bytes of struct kvm_run's mapping */
+    uint64_t mapped;     /* bytes of all memory slots */
+    bool user_kernel;    /* PVM: the kernel runs in user mode */
+    uint64_t counter_hz; /* 0: unknown */
+    /* x86-64 */
     int cpuid_fd;             /* borrowed cache, -1: ask KVM */
-    uint64_t mapped;          /* bytes of all memory slots */
-    bool user_kernel;         /* PVM: the kernel runs in user mode */
-    uint64_t counter_hz;      /* 0: unknown */
     struct kvm_cpuid2 *cpuid; /* owned */
+    /* arm64 */
+    unsigned gic;             /* version 2 or 3; 0: not made yet */
+    int gic_fd;               /* owned */
+    int cpu_fd[BOOT_CPU_MAX]; /* owned until arch_vcpu_init() takes it */
 };
 
 /* How a CPU enters the guest (abi/boot.h). */
 struct arch_entry {
-    uint64_t pc;    /* virtual */
-    uint64_t stack; /* virtual, top */
-    uint64_t info;  /* virtual address of struct boot_info */
-    uint64_t root;  /* guest-physical, page-table root */
+    uint64_t pc;    /* as the kernel's ELF says */
+    uint64_t stack; /* virtual, top; x86-64 only */
+    uint64_t info;  /* address of struct boot_info, as the CPU sees it */
+    uint64_t root;  /* guest-physical, page-table root; x86-64 only */
     uint64_t vif;   /* guest-physical, PVM only */
 };
 
@@ -49,6 +66,7 @@ struct arch_vcpu {
 enum arch_exit_kind {
     ARCH_EXIT_AGAIN = 1, /* nothing to do: run again */
     ARCH_EXIT_MMIO,      /* serve `gpa`, then run again */
+    ARCH_EXIT_POWEROFF,  /* the guest asked for it; do not run again */
 };
 
 struct arch_exit {
@@ -59,7 +77,7 @@ struct arch_exit {
     uint8_t *data; /* `len` bytes; into the mapping of this vCPU */
 };
 
-/* The image window for the boot tables; size 0: none. */
+/* The image window; size 0: none. */
 struct arch_window {
     uint64_t gpa;
     uint64_t size;
@@ -72,7 +90,11 @@ extern const uint32_t arch_audit;
 /* ioctl requests of a vCPU thread, 0-terminated, for its seccomp list. */
 extern const uint32_t arch_vcpu_requests[];
 
-int arch_vm_init(struct arch_vm *vm, int kvm_fd, int cpuid_fd, struct err *e);
+/* First guest-physical address that guests of this host cannot have. */
+int arch_gpa_end(int kvm_fd, uint64_t *end, struct err *e);
+
+int arch_vm_init(struct arch_vm *vm, const struct arch_want *want,
+                 struct err *e);
 void arch_vm_fini(struct arch_vm *vm);
 int arch_vm_map(struct arch_vm *vm, uint32_t slot, const struct arch_window *at,
                 void *host, bool readonly, struct err *e);
@@ -86,11 +108,19 @@ int arch_irq_commit(struct arch_vm *vm, const struct irq_lines *lines,
 int arch_bell_add(struct arch_vm *vm, uint64_t gpa, uint32_t value, int fd,
                   struct err *e);
 
-/* Boot page tables in the boot area; *root is what entry.root wants. Needs
- * vm->user_kernel, so one vCPU must exist. */
-int arch_boot_tables(const struct arch_vm *vm, struct lowmem *low,
-                     const struct arch_window *image, uint64_t *root,
-                     struct err *e);
+/* What CPUs need in the boot area to enter: stacks, page tables. Fills in all
+ * of *entry but its pc. Needs vm->user_kernel, so one vCPU must exist. */
+int arch_boot_cpus(const struct arch_vm *vm, struct lowmem *low,
+                   const struct arch_window *image, struct arch_entry *entry,
+                   struct err *e);
+
+/* Properties and nodes of the machine itself, at the root of a tree that is
+ * being written; device nodes come after. Returns libfdt's code. */
+int arch_fdt_machine(const struct arch_vm *vm, void *fdt);
+
+/* One interrupt line in an `interrupts` property: its cells, how many. */
+enum { ARCH_FDT_IRQ_CELLS = 3 };
+unsigned arch_fdt_irq(unsigned line, uint32_t cells[ARCH_FDT_IRQ_CELLS]);
 
 /* On the thread that will run it. CPU 0 comes first and alone: it finds out
  * vm->user_kernel and vm->counter_hz. */

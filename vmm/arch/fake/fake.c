@@ -1,21 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The contract of vmm/arch/arch.h without a CPU (the boot page tables are
- * arch/x86_64's: they are pure data). */
+/* The contract of vmm/arch/arch.h without a CPU. What is pure data (boot page
+ * tables, device tree, map) comes from the architecture of the build. */
 #include "vmm/arch/fake/fake.h"
-
-#include <elf.h>
 
 #include "base/err.h"
 
 struct fake fake;
-const uint16_t arch_elf_machine = EM_X86_64;
-const uint32_t arch_audit;
 const uint32_t arch_vcpu_requests[] = {0};
 
-int arch_vm_init(struct arch_vm *vm, int kvm_fd, int cpuid_fd, struct err *e)
+int arch_gpa_end(int kvm_fd, uint64_t *end, struct err *e)
+{
+    (void)kvm_fd;
+    (void)e;
+    *end = UINT64_C(1) << 39;
+    return 0;
+}
+
+int arch_vm_init(struct arch_vm *vm, const struct arch_want *want,
+                 struct err *e)
 {
     (void)e;
-    *vm = (struct arch_vm){.kvm_fd = kvm_fd, .vm_fd = -1, .cpuid_fd = cpuid_fd};
+    *vm = (struct arch_vm){
+        .kvm_fd = want->kvm_fd, .vm_fd = -1, .cpus = want->cpus};
     return 0;
 }
 

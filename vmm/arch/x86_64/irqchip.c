@@ -33,15 +33,16 @@ int arch_irq_commit(struct arch_vm *vm, const struct irq_lines *lines,
     r->nr = lines->count;
     for (unsigned i = 0; i < lines->count; i++) {
         struct kvm_irq_routing_entry *to = &r->entries[i];
-        to->gsi = irq_gsi(i);
+        to->gsi = BOARD_GSI_BASE + i;
         to->type = KVM_IRQ_ROUTING_MSI;
         to->u.msi.address_lo = (uint32_t)BOARD_APIC; /* APIC id 0, fixed */
-        to->u.msi.data = irq_vector(i);              /* edge */
+        to->u.msi.data = BOARD_IRQ_VECTOR + i;       /* edge */
     }
     if (KVM_CALL(vm->vm_fd, KVM_SET_GSI_ROUTING, r, e) < 0)
         return e->code;
     for (unsigned i = 0; i < lines->count; i++) {
-        struct kvm_irqfd q = {.fd = (uint32_t)lines->fd[i], .gsi = irq_gsi(i)};
+        struct kvm_irqfd q = {.fd = (uint32_t)lines->fd[i],
+                              .gsi = BOARD_GSI_BASE + i};
         if (KVM_CALL(vm->vm_fd, KVM_IRQFD, &q, e) < 0)
             return e->code;
     }

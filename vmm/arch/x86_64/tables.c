@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Boot page tables: 4 levels, 2 MiB leaves. The root is the first of a pair of
- * pages; the second (PVM's user root) stays empty. Leaves are not global: the
- * guest decides that when it owns the tables.
+ * Stacks and VIF pages of all CPUs, and boot page tables: 4 levels, 2 MiB
+ * leaves. The root is the first of a pair of pages; the second (PVM's user
+ * root) stays empty. Leaves are not global: the guest decides that when it owns
+ * the tables.
  */
 #include "abi/boot.h"
 #include "boards/virt-x86_64/layout.h"
@@ -10,6 +11,7 @@
 #include "base/auto.h"
 #include "base/err.h"
 #include "vmm/arch/arch.h"
+#include "vmm/boot.h"
 #include "vmm/lowmem.h"
 
 #define PTE_P    (UINT64_C(1) << 0)
@@ -72,9 +74,9 @@ static int map(const struct tables *t, uint64_t va, uint64_t pa, uint64_t size,
     return 0;
 }
 
-int arch_boot_tables(const struct arch_vm *vm, struct lowmem *low,
-                     const struct arch_window *image, uint64_t *root,
-                     struct err *e)
+static int boot_tables(const struct arch_vm *vm, struct lowmem *low,
+                       const struct arch_window *image, uint64_t *root,
+                       struct err *e)
 {
     const uint64_t data = PTE_W | PTE_D | PTE_NX;
     const uint64_t device = data | PTE_PWT | PTE_PCD;
@@ -103,4 +105,24 @@ int arch_boot_tables(const struct arch_vm *vm, struct lowmem *low,
         if (map(&t, maps[i].va, maps[i].pa, maps[i].size, maps[i].bits, e) < 0)
             return e->code;
     return 0;
+}
+
+int arch_boot_cpus(const struct arch_vm *vm, struct lowmem *low,
+                   const struct arch_window *image, struct arch_entry *entry,
+                   struct err *e)
+{
+    const uint64_t n = vm->cpus;
+    gpa_t at;
+    *entry = (struct arch_entry){.info = BOOT_PHYSMAP_X86 + BOARD_BOOT_INFO};
+    if (vm->user_kernel) {
+        if (lowmem_take(low, n * BOOT_VIF_STRIDE, PAGE, "VIF pages", &at, e) ==
+            NULL)
+            return e->code;
+        entry->vif = at.v;
+    }
+    if (lowmem_take(low, n * BOOT_STACK_STRIDE, PAGE, "boot stacks", &at, e) ==
+        NULL)
+        return e->code;
+    entry->stack = BOOT_PHYSMAP_X86 + at.v + BOOT_STACK_SIZE;
+    return boot_tables(vm, low, image, &entry->root, e);
 }

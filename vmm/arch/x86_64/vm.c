@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The VM as KVM sees it on x86-64: creation and memory. */
-#include <elf.h>
-#include <linux/audit.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -17,8 +15,8 @@
  * devices, below 4 GiB. */
 #define TSS_ADDR UINT64_C(0xfffbd000)
 
-const uint16_t arch_elf_machine = EM_X86_64;
-const uint32_t arch_audit = AUDIT_ARCH_X86_64;
+/* What one top-level table of the boot page tables reaches. */
+#define PHYSMAP_END (UINT64_C(512) << 30)
 
 int kvm_ioctl(int fd, unsigned long request, uintptr_t arg, const char *name,
               struct err *e)
@@ -27,9 +25,22 @@ int kvm_ioctl(int fd, unsigned long request, uintptr_t arg, const char *name,
     return rc < 0 ? err_set(e, -errno, "%s: %s", name, strerror(errno)) : rc;
 }
 
-int arch_vm_init(struct arch_vm *vm, int kvm_fd, int cpuid_fd, struct err *e)
+int arch_gpa_end(int kvm_fd, uint64_t *end, struct err *e)
 {
-    *vm = (struct arch_vm){.kvm_fd = kvm_fd, .vm_fd = -1, .cpuid_fd = cpuid_fd};
+    (void)kvm_fd;
+    (void)e;
+    *end = PHYSMAP_END;
+    return 0;
+}
+
+int arch_vm_init(struct arch_vm *vm, const struct arch_want *want,
+                 struct err *e)
+{
+    const int kvm_fd = want->kvm_fd;
+    *vm = (struct arch_vm){.kvm_fd = kvm_fd,
+                           .vm_fd = -1,
+                           .cpus = want->cpus,
+                           .cpuid_fd = want->cpuid_fd};
     vm->cpuid = calloc(1, cpuid_size(CPUID_ENTRIES_MAX));
     if (vm->cpuid == NULL)
         return err_set(e, -ENOMEM, "CPUID table: out of memory");
