@@ -124,9 +124,10 @@ struct boot_container {
     uint32_t strings_off; /* from the start of this struct */
     uint32_t pad0;
 };
-#define BOOT_GID_MAX    32
-#define BOOT_CONT_TTY   (UINT32_C(1) << 0) /* stdio is a terminal (port 0) */
-#define BOOT_CONT_STDIN (UINT32_C(1) << 1) /* stdin is open; else /dev/null */
+#define BOOT_GID_MAX     32
+#define BOOT_CONT_TTY    (UINT32_C(1) << 0) /* stdio is a terminal (port 0) */
+#define BOOT_CONT_STDIN  (UINT32_C(1) << 1) /* stdin is open; else /dev/null */
+#define BOOT_CONT_REPORT (UINT32_C(1) << 2) /* send CTL_STARTED */
 
 /* A file the monitor wants in the root, after struct boot_container: parent
  * directories are made as needed; an existing file is replaced. */

@@ -17,7 +17,16 @@ enum ctl_type {
     CTL_LOG = 4,       /* guest -> monitor: kernel message text for its log */
     CTL_STDIN_EOF = 5, /* monitor -> guest: port 0 will send no more bytes;
                           payload: u64, bytes sent on port 0 before it */
+    CTL_STARTED = 6,   /* guest -> monitor -> clients: the main program runs;
+                          only if BOOT_CONT_REPORT asked for it */
+    CTL_KILLED = 7,    /* guest -> monitor -> clients: a process other than
+                          the main one was killed for memory; payload: text
+                          that names it, at most CTL_MSG_MAX bytes */
 };
+
+/* CTL_STARTED and CTL_KILLED a monitor passes on per VM, no more: a socket
+ * queues ten messages (unix(7)), and CTL_EXIT must find room. */
+#define CTL_NOTICES_MAX 8
 
 #define CTL_FRAME_MAX 1024 /* bytes, header included */
 

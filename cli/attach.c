@@ -13,6 +13,7 @@
 #include "base/auto.h"
 #include "base/err.h"
 #include "cli/launch.h"
+#include "cli/report.h"
 #include "cli/run.h"
 #include "supervisor/client.h"
 
@@ -45,6 +46,13 @@ void attach_block_signals(void)
     attach_signal_set(&set);
     (void)sigaddset(&set, SIGPIPE); /* a full pipe is seen by its errno */
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+void attach_unblock_signals(void)
+{
+    sigset_t set;
+    attach_signal_set(&set);
+    (void)sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static void attach_make_raw(struct attach *a)
@@ -123,8 +131,10 @@ static int attach_step(struct attach *a, struct instance_exit *out,
         return errno == EINTR ? 0
                               : err_set(e, -errno, "poll: %s", strerror(errno));
     if (p[0].revents != 0) {
-        int code = client_read_exit(a->launch->client, out, e);
-        if (code != 0)
+        int code = client_read(a->launch->client, out, e);
+        if (code == CLIENT_KILLED)
+            report_killed(out->msg);
+        if (code < 0 || code == CLIENT_EXIT)
             return code;
     }
     if (p[1].revents != 0)

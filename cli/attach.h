@@ -9,6 +9,8 @@ struct run_opts;
 
 /* Hold back what attach_run() passes on, so that none is lost before. */
 void attach_block_signals(void);
+/* They are not passed on after all (-d). */
+void attach_unblock_signals(void);
 
 /*
  * Serve until the VM ends: terminal input and size, signals. 0 and *out, or

@@ -71,10 +71,7 @@ void report_exit(const struct launch *l, const struct run_opts *o,
     switch (x->kind) {
     case CTL_NOEXEC: report_noexec(l, x); break;
     case CTL_OOM:
-        (void)fprintf(stderr,
-                      "limpet: out of memory: killed %s (give the VM "
-                      "more with -m)\n",
-                      x->msg[0] != '\0' ? x->msg : "the program");
+        report_killed(x->msg[0] != '\0' ? x->msg : "the program");
         break;
     case CTL_PANIC:
         (void)fprintf(stderr, "limpet: the guest kernel panicked: %s\n",
@@ -88,6 +85,14 @@ void report_exit(const struct launch *l, const struct run_opts *o,
         break;
     default: break;
     }
+}
+
+void report_killed(const char *who)
+{
+    (void)fprintf(stderr,
+                  "limpet: guest out of memory: killed %s (give the VM more "
+                  "with -m)\n",
+                  who);
 }
 
 void report_dead(const struct launch *l, const struct run_opts *o)

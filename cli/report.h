@@ -10,6 +10,9 @@ struct run_opts;
 void report_exit(const struct launch *l, const struct run_opts *o,
                  const struct instance_exit *x);
 
+/* The guest killed a process for memory; `who` names it, cleaned. */
+void report_killed(const char *who);
+
 /* The monitor died: the end of its log. */
 void report_dead(const struct launch *l, const struct run_opts *o);
 

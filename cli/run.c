@@ -12,6 +12,7 @@
 #include "cli/launch.h"
 #include "cli/report.h"
 #include "cli/run_flags.h"
+#include "supervisor/client.h"
 
 static int run_foreground(struct launch *l, const struct run_opts *o)
 {
@@ -34,6 +35,34 @@ static int run_foreground(struct launch *l, const struct run_opts *o)
     return status;
 }
 
+/* Until the program runs, or could not: 127 and its like are ours to say. */
+static int run_detached(struct launch *l, const struct run_opts *o)
+{
+    struct err e;
+    struct instance_exit x = {.kind = CTL_MONITOR};
+    int code;
+    attach_unblock_signals();
+    (void)printf("%s\n", l->vm.id);
+    (void)fflush(stdout);
+    do {
+        code = client_read(l->client, &x, &e);
+    } while (code == CLIENT_NOTHING || code == CLIENT_KILLED);
+    if (code == CLIENT_STARTED)
+        return 0;
+    if (code < 0) {
+        report_dead(l, o);
+    } else {
+        state_record(l->vm.exit, &x);
+        report_exit(l, o, &x);
+    }
+    if (code == CLIENT_EXIT &&
+        (x.kind == CTL_EXITED || x.kind == CTL_SIGNALLED))
+        return 0; /* it ran, and has ended */
+    if (o->rm)
+        (void)state_remove(&l->state, l->vm.id, l->vm.name, NULL);
+    return instance_exit_status(&x);
+}
+
 static int run_start(const struct run_opts *o)
 {
     struct err e = {0};
@@ -46,11 +75,7 @@ static int run_start(const struct run_opts *o)
             report_emulate(o);
         return CLI_LIMPET_FAILED;
     }
-    int status = 0;
-    if (o->detach)
-        (void)printf("%s\n", l.vm.id);
-    else
-        status = run_foreground(&l, o);
+    int status = o->detach ? run_detached(&l, o) : run_foreground(&l, o);
     launch_fini(&l);
     return status;
 }

@@ -46,12 +46,12 @@ int client_send_winsize(int fd, unsigned rows, unsigned cols)
     return client_send(fd, CTL_WINSIZE, &w, sizeof(w));
 }
 
-int client_read_exit(int fd, struct instance_exit *out, struct err *e)
+int client_read(int fd, struct instance_exit *out, struct err *e)
 {
     uint8_t frame[CTL_FRAME_MAX];
     ssize_t n = recv(fd, frame, sizeof(frame), 0);
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
-        return 0;
+        return CLIENT_NOTHING;
     if (n <= 0)
         return err_set(e, -EPIPE, "the monitor closed its control socket");
     struct ctl_header h;
@@ -61,10 +61,16 @@ int client_read_exit(int fd, struct instance_exit *out, struct err *e)
     if (h.size > (size_t)n - sizeof(h))
         return err_set(e, -EPROTO, "control frame says %u bytes, has %zu",
                        h.size, (size_t)n - sizeof(h));
+    if (h.type == CTL_STARTED)
+        return CLIENT_STARTED;
+    if (h.type == CTL_KILLED) {
+        instance_copy_msg(out, (const char *)frame + sizeof(h), h.size);
+        return CLIENT_KILLED;
+    }
     if (h.type != CTL_EXIT)
-        return 0;
+        return CLIENT_NOTHING;
     int code = instance_exit_decode(frame + sizeof(h), h.size, out, e);
-    return code < 0 ? code : 1;
+    return code < 0 ? code : CLIENT_EXIT;
 }
 
 static int64_t client_now_ms(void)
@@ -88,8 +94,8 @@ int client_wait_exit(int fd, int timeout_ms, struct instance_exit *out,
             return err_set(e, -errno, "poll: %s", strerror(errno));
         if (n <= 0)
             continue;
-        int code = client_read_exit(fd, out, e);
-        if (code != 0)
+        int code = client_read(fd, out, e);
+        if (code < 0 || code == CLIENT_EXIT)
             return code < 0 ? code : 0;
     }
 }

@@ -13,11 +13,19 @@ int client_connect(int dir, struct err *e);
 int client_send_signal(int fd, unsigned signo);
 int client_send_winsize(int fd, unsigned rows, unsigned cols);
 
+/* What client_read() got. */
+enum client_event {
+    CLIENT_NOTHING, /* or what we do not know: ignored */
+    CLIENT_EXIT,    /* the VM ended: *out */
+    CLIENT_STARTED, /* the main program runs */
+    CLIENT_KILLED,  /* out->msg names a process killed for memory */
+};
+
 /*
- * Read one message. 1: it was CTL_EXIT, in *out; 0: something else, ignored;
- * -EPIPE: the monitor is gone; -EPROTO: it sent nonsense.
+ * Read one message: an enum client_event, -EPIPE: the monitor is gone, or
+ * -EPROTO: it sent nonsense.
  */
-int client_read_exit(int fd, struct instance_exit *out, struct err *e);
+int client_read(int fd, struct instance_exit *out, struct err *e);
 
 /* The same until CTL_EXIT; -ETIMEDOUT after timeout_ms (-1: never). */
 int client_wait_exit(int fd, int timeout_ms, struct instance_exit *out,

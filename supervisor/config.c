@@ -49,12 +49,14 @@ static json_t *config_container(const struct config *c)
     for (size_t i = 0; i < p->user.gid_count; i++)
         (void)json_array_append_new(gids, json_integer(p->user.gids[i]));
     return json_pack(
-        "{s:O, s:O, s:s, s:I, s:I, s:o, s:i, s:s, s:b, s:b, s:[i, i], s:o}",
+        "{s:O, s:O, s:s, s:I, s:I, s:o, s:i, s:s, s:b, s:b, s:b, s:[i, i], "
+        "s:o}",
         "args", p->args, "env", p->env, "cwd", p->cwd, "uid",
         (json_int_t)p->user.uid, "gid", (json_int_t)p->user.gid, "gids", gids,
         "umask", CONFIG_UMASK, "hostname", c->hostname, "tty", c->tty, "stdin",
-        c->stdin_open, "nofile", CONFIG_NOFILE_SOFT, CONFIG_NOFILE_HARD,
-        "files", config_files(c->hostname));
+        c->stdin_open, "report_start", c->report_start, "nofile",
+        CONFIG_NOFILE_SOFT, CONFIG_NOFILE_HARD, "files",
+        config_files(c->hostname));
 }
 
 static json_t *config_make(const struct config *c)

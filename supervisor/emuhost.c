@@ -96,6 +96,14 @@ static int emuhost_frame(struct emuhost *m, const struct ctl_header *h,
     const uint8_t *payload = m->frame + sizeof(*h);
     if (h->type == CTL_LOG)
         klog_write(&m->klog, (const char *)payload, h->size);
+    if ((h->type == CTL_STARTED || h->type == CTL_KILLED) &&
+        h->size <= CTL_MSG_MAX && m->notices < CTL_NOTICES_MAX) {
+        m->notices++;
+        for (size_t i = 0; i < ARRAY_COUNT(m->clients); i++)
+            if (m->clients[i] >= 0)
+                (void)send(m->clients[i], m->frame, sizeof(*h) + h->size,
+                           MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
     if (h->type != CTL_EXIT)
         return 0;
     return instance_exit_decode(payload, h->size, out, NULL) < 0 ? -EPROTO : 1;
@@ -268,6 +276,15 @@ static int emuhost_step(struct emuhost *m, struct emuhost_pump *pumps, int term,
     return p[POLL_QEMU].revents != 0 ? -EPIPE : 0;
 }
 
+/* The guest kernel's last words, without "kernel panic: ". */
+static void emuhost_panic(const struct emuhost *m)
+{
+    static const char head[] = "kernel panic: ";
+    const struct instance_exit x = {.kind = CTL_PANIC};
+    const char *at = strstr(m->klog.panic, head);
+    emuhost_end(m, &x, at != NULL ? at + sizeof(head) - 1 : m->klog.panic);
+}
+
 int emuhost_run(struct emuhost *m)
 {
     struct emuhost_pump pumps[PUMP_COUNT] = {
@@ -300,7 +317,7 @@ int emuhost_run(struct emuhost *m)
     else if (code == -EPROTO)
         emuhost_end(m, &x, "the guest sent a malformed control frame");
     else if (m->klog.panic[0] != '\0')
-        emuhost_end(m, &x, m->klog.panic);
+        emuhost_panic(m);
     else
         emuhost_end(m, &x, "QEMU ended without a status of the guest");
     return code == 1 ? 0 : -EPIPE;

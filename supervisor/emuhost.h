@@ -21,6 +21,7 @@ struct emuhost {
     struct klog klog;
     int ports[BOOT_PORT_COUNT];   /* our ends of the guest's ports */
     int clients[EMUHOST_CLIENTS]; /* SOCK_SEQPACKET */
+    unsigned notices;             /* passed on so far, to CTL_NOTICES_MAX */
     uint64_t stdin_bytes;         /* sent on port 0 */
     uint8_t frame[CTL_FRAME_MAX]; /* from the guest, being collected */
     size_t frame_size;

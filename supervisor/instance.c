@@ -53,9 +53,7 @@ int instance_exit_status(const struct instance_exit *x)
     }
 }
 
-/* The text comes from the guest: nothing that could steer a terminal. */
-static void instance_copy_msg(struct instance_exit *out, const char *text,
-                              size_t size)
+void instance_copy_msg(struct instance_exit *out, const char *text, size_t size)
 {
     if (size > CTL_MSG_MAX)
         size = CTL_MSG_MAX;

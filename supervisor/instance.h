@@ -41,6 +41,10 @@ struct instance_exit {
 /* Exit code of `limpet run`: the program's, 128 + signal, or 125 to 127. */
 int instance_exit_status(const struct instance_exit *x);
 
+/* out->msg from text of the guest: bounded, nothing that steers a terminal. */
+void instance_copy_msg(struct instance_exit *out, const char *text,
+                       size_t size);
+
 /* One CTL_EXIT payload; `size` is what arrived. -EPROTO if it is not one. */
 int instance_exit_decode(const void *payload, size_t size,
                          struct instance_exit *out, struct err *e);

@@ -163,8 +163,8 @@ static int parse_container(const json_t *root, struct config_container *c,
                            struct err *e)
 {
     static const char *const names[] = {
-        "args",     "env", "cwd",   "uid",    "gid",   "gids", "umask",
-        "hostname", "tty", "stdin", "nofile", "files", NULL};
+        "args",     "env", "cwd",   "uid",    "gid",   "gids",         "umask",
+        "hostname", "tty", "stdin", "nofile", "files", "report_start", NULL};
     json_t *list;
     if (json_get_arr(root, "containers", "config", &list, e) < 0)
         return e->code;
@@ -185,6 +185,7 @@ static int parse_container(const json_t *root, struct config_container *c,
          json_get_str(o, "hostname", where, &c->hostname, e) < 0) ||
         get_bool(o, "tty", where, &c->tty, e) < 0 ||
         get_bool(o, "stdin", where, &c->has_stdin, e) < 0 ||
+        get_bool(o, "report_start", where, &c->report_start, e) < 0 ||
         parse_ids(o, c, e) < 0 || parse_files(o, c, e) < 0)
         return e->code;
     if (json_array_size(c->args) == 0)

@@ -46,6 +46,7 @@ struct config_container {
     uint32_t umask;
     bool tty;
     bool has_stdin;
+    bool report_start;  /* CTL_STARTED */
     uint64_t nofile[2]; /* soft, hard; 0: the kernel's default */
 };
 

@@ -53,8 +53,9 @@ void container_write(struct buf *b, const struct config_container *c,
     static const char zero[8];
     size_t start = b->size;
     struct boot_container r = {
-        .flags =
-            (c->tty ? BOOT_CONT_TTY : 0) | (c->has_stdin ? BOOT_CONT_STDIN : 0),
+        .flags = (c->tty ? BOOT_CONT_TTY : 0) |
+                 (c->has_stdin ? BOOT_CONT_STDIN : 0) |
+                 (c->report_start ? BOOT_CONT_REPORT : 0),
         .uid = c->uid,
         .gid = c->gid,
         .gid_count = c->gid_count,

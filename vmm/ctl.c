@@ -12,6 +12,20 @@
 
 /* ---- guest ---- */
 
+/* Pass CTL_STARTED or CTL_KILLED on; whoever prints the text cleans it. */
+static void notice(struct ctl *c, uint32_t type, const void *payload,
+                   size_t size)
+{
+    uint8_t frame[sizeof(struct ctl_header) + CTL_MSG_MAX];
+    if (size > CTL_MSG_MAX || c->notices == CTL_NOTICES_MAX)
+        return;
+    c->notices++;
+    struct ctl_header h = {.type = type, .size = (uint32_t)size};
+    memcpy(frame, &h, sizeof(h));
+    memcpy(frame + sizeof(h), payload, size);
+    ctl_broadcast(c, frame, sizeof(h) + size);
+}
+
 static void frame_from_guest(struct ctl *c, uint32_t type, const void *payload,
                              size_t size)
 {
@@ -20,6 +34,8 @@ static void frame_from_guest(struct ctl *c, uint32_t type, const void *payload,
         c->ops->exited(c, &r);
     if (type == CTL_LOG)
         c->ops->logged(c, payload, size);
+    if (type == CTL_STARTED || type == CTL_KILLED)
+        notice(c, type, payload, size);
     /* Anything else is not for us: ignored. */
 }
 

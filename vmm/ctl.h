@@ -40,7 +40,8 @@ struct ctl {
     struct ctl_client listener; /* `used`: there is one */
     uint8_t in[CTL_FRAME_MAX];  /* a frame of the guest, so far */
     size_t in_size;
-    bool deaf; /* the guest broke the framing: nothing more is read */
+    unsigned notices; /* passed on so far, to CTL_NOTICES_MAX */
+    bool deaf;        /* the guest broke the framing: nothing more is read */
 };
 
 void ctl_init(struct ctl *c, struct loop *l, const struct ctl_ops *ops,

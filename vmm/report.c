@@ -20,6 +20,15 @@ void report_monitor(struct report *r, uint32_t code, const char *why)
     set_message(r, why, strlen(why));
 }
 
+void report_panic(struct report *r, uint32_t code, const char *line)
+{
+    static const char head[] = "kernel panic: ";
+    const char *at = strstr(line, head);
+    const char *why = at != NULL ? at + sizeof(head) - 1 : line;
+    *r = (struct report){.exit = {.kind = CTL_PANIC, .code = code}};
+    set_message(r, why, strlen(why));
+}
+
 bool report_from_guest(struct report *r, const void *payload, size_t size)
 {
     *r = (struct report){0};

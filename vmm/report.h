@@ -17,6 +17,9 @@ struct report {
 /* A report of ours: the VM died with `code` because of `why`. */
 void report_monitor(struct report *r, uint32_t code, const char *why);
 
+/* The guest kernel panicked: `line` of its log says why (hostile). */
+void report_panic(struct report *r, uint32_t code, const char *line);
+
 /* From the payload of a guest's CTL_EXIT (hostile). False if it is not one. */
 bool report_from_guest(struct report *r, const void *payload, size_t size);
 

@@ -59,6 +59,19 @@ static void fail(struct vm *v, uint32_t code, const char *why)
     deliver(v);
 }
 
+/* The guest's last words are in the log already. */
+static void powered_off(struct vm *v)
+{
+    klog_flush(&v->klog);
+    if (v->klog.panic[0] == '\0') {
+        fail(v, EXIT_FAILED, "the guest kernel powered off without saying why");
+        return;
+    }
+    if (!v->exiting)
+        report_panic(&v->report, EXIT_FAILED, v->klog.panic);
+    deliver(v);
+}
+
 static void finish_if_drained(struct vm *v)
 {
     if (v->exiting && console_drained(&v->console))
@@ -98,15 +111,6 @@ static void call_log(struct vm *v, uint32_t at)
         head.size = sizeof(text);
     if (gmem_read(&v->mem, gpa((uint64_t)at + sizeof(head)), text, head.size))
         klog_write(&v->klog, text, head.size);
-}
-
-static void powered_off(struct vm *v)
-{
-    klog_flush(&v->klog);
-    fail(v, EXIT_FAILED,
-         v->klog.panic[0] != '\0'
-             ? v->klog.panic
-             : "the guest kernel powered off without saying why");
 }
 
 static void call_write(struct bus_window *w, uint32_t off, const uint8_t *data,

@@ -21,6 +21,7 @@
 #include "guest/fs/inode.h"
 #include "guest/fs/namei.h"
 #include "guest/fs/tty.h"
+#include "guest/virtio/console.h"
 
 /* What is left of the record's strings. The record is the monitor's, so it is
  * trusted, but a bug there shall end in words, not in a wild read. */
@@ -253,6 +254,8 @@ void container_start(void)
     container_stdio(c);
     current()->proc->fs->umask = c->rec.umask & 0777;
     container_exec(c);
+    if ((c->rec.flags & BOOT_CONT_REPORT) != 0)
+        (void)ctl_send(CTL_STARTED, "", 0);
     kfree(c);
     kernel_mark_user();
     arch_enter_user();

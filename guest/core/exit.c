@@ -138,8 +138,12 @@ static _Noreturn void exit_kernel(const struct process *p)
 {
     int signo = p->exit_status & 0x7f;
 
-    if (p->oom_killed)
-        kernel_exit(CTL_OOM, (uint32_t)signo, NULL);
+    if (p->oom_killed) {
+        char who[40];
+        (void)ksnprintf(who, sizeof(who), "%s (pid %d)",
+                        p->leader != NULL ? p->leader->name : "?", p->pid);
+        kernel_exit(CTL_OOM, (uint32_t)signo, who);
+    }
     if (signo != 0)
         kernel_exit(CTL_SIGNALLED, (uint32_t)signo, NULL);
     kernel_exit(CTL_EXITED, (uint32_t)(p->exit_status >> 8) & 0xff, NULL);

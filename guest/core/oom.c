@@ -4,9 +4,11 @@
 #include "abi/linux/proc.h"
 
 #include "guest/core/aspace.h"
+#include "guest/core/klib.h"
 #include "guest/core/log.h"
 #include "guest/core/page.h"
 #include "guest/core/task.h"
+#include "guest/virtio/console.h"
 
 #define OOM_NEVER INT64_MIN
 
@@ -52,6 +54,16 @@ static struct process *oom_choose(bool *dying, uint64_t *anon)
     return worst;
 }
 
+/* To the user's terminal; the end of process 1 says it itself. */
+static void oom_report(const struct process *p, const char *name)
+{
+    char who[40];
+    if (p->pid == 1)
+        return;
+    int n = ksnprintf(who, sizeof(who), "%s (pid %d)", name, p->pid);
+    (void)ctl_send(CTL_KILLED, who, (uint32_t)MIN(n, (int)sizeof(who) - 1));
+}
+
 bool oom_kill(void)
 {
     bool dying = false;
@@ -63,9 +75,10 @@ bool oom_kill(void)
     if (p != NULL && !dying) {
         struct lx_siginfo si;
         p->oom_killed = true;
+        const char *name = p->leader != NULL ? p->leader->name : "?";
         klog(KLOG_WARN, "Out of memory: Killed process %d (%s) anon-rss:%lukB",
-             p->pid, p->leader != NULL ? p->leader->name : "?",
-             (unsigned long)(anon * (PAGE_SIZE / 1024)));
+             p->pid, name, (unsigned long)(anon * (PAGE_SIZE / 1024)));
+        oom_report(p, name);
         signal_info(&si, LX_SIGKILL, LX_SI_KERNEL);
         (void)signal_send(p, &si);
     }

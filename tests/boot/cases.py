@@ -103,7 +103,10 @@ CASES = [
          out="changed\n1\n/d:\nb\n\n/opaque:\nnew\n123\n"),
     # --- faults stay inside ---
     Case("oom", "busybox", "sh", "-c", "head -c 200m /dev/zero | tail > /dev/null; echo after $?",
-         flags=["-m", "64m"], code=0, out="after (137|1)\n"),
+         flags=["-m", "64m"], code=0, out="after (137|1)\n",
+         err=r"limpet: guest out of memory: killed \w+ \(pid \d+\)"),
+    Case("oom_main", "busybox", "tail", "/dev/zero", flags=["-m", "64m"], code=137,
+         err=r"limpet: guest out of memory: killed tail \(pid 1\)"),
     sh("fork_bomb_bounded", "ulimit -p 50 2>/dev/null; f() { f & f; }; (sleep 0.1); echo alive"),
     # --- bash ---
     bash("bash_hello", "echo $BASH_VERSION | cut -c1-3; echo {1..5}", smoke=True),

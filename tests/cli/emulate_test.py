@@ -35,7 +35,7 @@ def test_output_and_status(box):
         "to stderr\n", p.stderr), p
     assert run(box, env, "exit", "9").returncode == 9
     p = run(box, env, "oom")
-    assert p.returncode == 137 and "killed pid 1 (hog)" in p.stderr, p
+    assert p.returncode == 137 and "killed hog (pid 1)" in p.stderr, p
     # More than any socket or pipe holds, all of it before the status.
     p = run(box, env, "much", "20000")
     assert p.returncode == 0 and p.stdout.count("\n") == 20000, p.returncode
@@ -67,6 +67,16 @@ def test_failures(box):
     os.unlink(box.libexec + "/limpet-vmm")
     p = run(box, env, "both")
     assert p.returncode == 125 and "limpet-vmm: No such file" in p.stderr, p
+    assert box.ids() == []
+
+
+def test_notices(box):
+    env = fake_qemu(box)
+    p = run(box, env, "oomkid")
+    assert p.returncode == 0 and p.stderr.count("out of memory: killed hog") == 8, p
+    p = box.limpet("run", "-d", "--rm", "--accel", "emulate", box.image,
+                   "noexec", env=env)
+    assert p.returncode == 127 and "not found in $PATH" in p.stderr, p
     assert box.ids() == []
 
 

@@ -55,6 +55,25 @@ def test_detached_life(box):
     assert box.ids() == [] and os.listdir(box.root + "/names") == []
 
 
+def test_detached_that_cannot_start(box):
+    """docker's: the ID, the reason, 127 or 126; kept unless --rm."""
+    for args, code, why in (
+            (["foo"], 127, 'exec: "foo": executable file not found in $PATH'),
+            (["/foo"], 127, 'exec: "/foo": no such file or directory'),
+            (["noexec", "13"], 126, 'exec: "noexec": permission denied'),
+            (["panic"], 125, "kernel panicked: it was time"),
+            (["die"], 125, "last words")):
+        for flags in ([], ["--rm"]):
+            p = box.limpet("run", "-d", *flags, box.image, *args)
+            assert p.returncode == code and why in p.stderr, p
+            assert re.fullmatch("[0-9a-f]{64}\n", p.stdout), p
+            assert (p.stdout.strip() in box.ids()) == (not flags), p
+    assert box.limpet("ps", "-q").stdout == ""
+    # A program that ran and has ended already is a success.
+    detach(box, "exit", "3", flags=["--name", "three"])
+    assert box.limpet("wait", "three").stdout == "3\n"
+
+
 def test_no_such_container(box):
     box.run("echo", flags=["--name", "one"])
     for verb in ("logs", "stop", "kill", "wait", "rm"):

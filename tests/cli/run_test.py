@@ -34,7 +34,10 @@ def test_failures_of_exec(box):
 
 
 def test_failures_of_the_vm(box):
-    check(box.run("oom"), 137, "", r"out of memory: killed pid 1 \(hog\)")
+    check(box.run("oom"), 137, "", r"^limpet: guest out of memory: killed hog "
+          r"\(pid 1\) \(give the VM more with -m\)\n$")
+    check(box.run("oomkid"), 0, "", r"^limpet: guest out of memory: killed hog  "
+          r"\(pid 7\) \(give the VM more with -m\)\n$")
     p = box.run("panic")
     check(p, 125, "", "kernel panicked: it was time")
     assert "at fake_program+0x1" in p.stderr and "\x1b" not in p.stderr, p

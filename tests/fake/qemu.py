@@ -12,6 +12,7 @@ import struct
 import sys
 
 CTL_EXIT, CTL_SIGNAL, CTL_WINSIZE, CTL_LOG, CTL_STDIN_EOF = 1, 2, 3, 4, 5
+CTL_STARTED, CTL_KILLED = 6, 7
 
 
 def value(flag, pattern):
@@ -49,6 +50,8 @@ stdio, stderr, ctl = port("stdio"), port("stderr"), port("ctl")
 config = json.load(open(value("-initrd", "(.*)")))
 args = config["containers"][0]["args"]
 frame(CTL_LOG, b"fake kernel boots\n")
+if config["containers"][0].get("report_start") and args[0] != "noexec":
+    frame(CTL_STARTED, b"")
 if args[0] == "args":
     os.write(stdio, ("\n".join(sys.argv[1:]) + "\n").encode())
 elif args[0] == "disk":
@@ -87,7 +90,12 @@ elif args[0] == "serve":
 elif args[0] == "exit":
     end(0, int(args[1]))
 elif args[0] == "oom":
-    end(4, 9, b"pid 1 (hog)")
+    end(4, 9, b"hog (pid 1)")
+elif args[0] == "oomkid":
+    for i in range(50):
+        frame(CTL_KILLED, b"hog (pid %d)" % i)
+elif args[0] == "noexec":
+    end(3, 2, b"noexec")
 elif args[0] == "nonsense":
     os.write(ctl, b"\xff" * 64)
     os.read(ctl, 1)

@@ -27,6 +27,7 @@ struct fake {
     int clients[FAKE_CLIENTS]; /* 0: the launcher; -1: free */
     int listener;
     int exit_fd;
+    bool report_start;
     int vmm_log;
 };
 
@@ -93,6 +94,18 @@ static void fake_end(struct fake *f, uint32_t kind, uint32_t code,
         if (f->clients[i] >= 0)
             (void)send(f->clients[i], &m, sizeof(m.h) + m.h.size, MSG_NOSIGNAL);
     _exit(0);
+}
+
+static void fake_notice(struct fake *f, uint32_t type, const char *text)
+{
+    struct {
+        struct ctl_header h;
+        char text[CTL_MSG_MAX];
+    } m = {.h = {.type = type, .size = (uint32_t)strlen(text)}};
+    memcpy(m.text, text, strlen(text));
+    for (int i = 0; i < FAKE_CLIENTS; i++)
+        if (f->clients[i] >= 0)
+            (void)send(f->clients[i], &m, sizeof(m.h) + m.h.size, MSG_NOSIGNAL);
 }
 
 static void fake_accept(struct fake *f)
@@ -205,6 +218,12 @@ static void fake_program(struct fake *f)
 {
     const char *what = fake_arg(f, 0);
     uint32_t code = (uint32_t)strtoul(fake_arg(f, 1), NULL, 10);
+    static const char *const missing[] = {"noexec", "foo", "panic", "die"};
+    bool starts = f->report_start && what[0] != '/';
+    for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++)
+        starts = starts && strcmp(what, missing[i]) != 0;
+    if (starts)
+        fake_notice(f, CTL_STARTED, "");
     if (strcmp(what, "echo") == 0) {
         for (size_t i = 1; i < json_array_size(f->args); i++) {
             fake_print(f, 0, fake_arg(f, i));
@@ -224,7 +243,9 @@ static void fake_program(struct fake *f)
     } else if (strcmp(what, "noexec") == 0 || what[0] == '/') {
         fake_end(f, CTL_NOEXEC, what[0] == '/' ? 2 : code, "");
     } else if (strcmp(what, "oom") == 0) {
-        fake_end(f, CTL_OOM, 9, "pid 1 (hog)");
+        fake_end(f, CTL_OOM, 9, "hog (pid 1)");
+    } else if (strcmp(what, "oomkid") == 0) {
+        fake_notice(f, CTL_KILLED, "hog\x1b (pid 7)");
     } else if (strcmp(what, "panic") == 0) {
         (void)dprintf(f->vmm_log, "kernel: at fake_program+0x1\n");
         fake_end(f, CTL_PANIC, 0, "it was time\x1b[31m");
@@ -268,8 +289,9 @@ int main(int argc, char **argv)
     if (blob)
         return fake_write_blob(&f, (int)strtol(argv[4], NULL, 10));
     json_t *stdio = json_object_get(f.config, "stdio");
-    f.args = json_object_get(
-        json_array_get(json_object_get(f.config, "containers"), 0), "args");
+    json_t *first = json_array_get(json_object_get(f.config, "containers"), 0);
+    f.args = json_object_get(first, "args");
+    f.report_start = json_is_true(json_object_get(first, "report_start"));
     f.in = fake_int(stdio, "stdin_fd");
     f.out = fake_int(stdio, "stdout_fd");
     f.err = fake_int(stdio, "stderr_fd");

@@ -81,14 +81,14 @@ static void test_nonsense(void **unused)
     struct instance_exit x;
     struct ctl_exit out = {.kind = CTL_EXITED};
     monitor_says(CTL_EXIT, sizeof(out) + 1, &out, sizeof(out));
-    assert_int_equal(client_read_exit(ends[0], &x, &e), -EPROTO);
+    assert_int_equal(client_read(ends[0], &x, &e), -EPROTO);
     monitor_says(CTL_EXIT, 4, &out, 4);
-    assert_int_equal(client_read_exit(ends[0], &x, &e), -EPROTO);
+    assert_int_equal(client_read(ends[0], &x, &e), -EPROTO);
     assert_int_equal(send(ends[1], "abc", 3, 0), 3);
-    assert_int_equal(client_read_exit(ends[0], &x, &e), -EPROTO);
+    assert_int_equal(client_read(ends[0], &x, &e), -EPROTO);
     out.msg_size = 1;
     monitor_says(CTL_EXIT, sizeof(out), &out, sizeof(out));
-    assert_int_equal(client_read_exit(ends[0], &x, &e), -EPROTO);
+    assert_int_equal(client_read(ends[0], &x, &e), -EPROTO);
 }
 
 static void test_silence(void **unused)
@@ -102,11 +102,26 @@ static void test_silence(void **unused)
     assert_int_equal(client_send_signal(ends[0], 1), -EPIPE);
 }
 
+static void test_notices(void **unused)
+{
+    (void)unused;
+    struct err e;
+    struct instance_exit x;
+    monitor_says(CTL_STARTED, 0, "", 0);
+    monitor_says(CTL_KILLED, 4, "a\033b ", 4);
+    monitor_says(99, 1, "x", 1);
+    assert_int_equal(client_read(ends[0], &x, &e), CLIENT_STARTED);
+    assert_int_equal(client_read(ends[0], &x, &e), CLIENT_KILLED);
+    assert_string_equal(x.msg, "a b ");
+    assert_int_equal(client_read(ends[0], &x, &e), CLIENT_NOTHING);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_frames_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_notices, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nonsense, setup, teardown),
         cmocka_unit_test_setup_teardown(test_silence, setup, teardown),
     };

@@ -233,6 +233,28 @@ static void wrong_frames_are_ignored(void **state)
     assert_true(f.ctl.deaf);
 }
 
+/* A guest that talks for ever must not fill the socket before CTL_EXIT. */
+static void notices_are_passed_on_but_not_for_ever(void **state)
+{
+    (void)state;
+    struct {
+        struct ctl_header h;
+        char text[CTL_MSG_MAX + 1];
+    } m = {{CTL_KILLED, 3}, "hog"}, got;
+    for (int i = 0; i < 100; i++)
+        put_frame(&m, sizeof(m.h) + 3);
+    for (int i = 0; i < CTL_NOTICES_MAX; i++) {
+        assert_int_equal(recv(f.client[0], &got, sizeof(got), MSG_DONTWAIT),
+                         sizeof(m.h) + 3);
+        assert_memory_equal(&got, &m, sizeof(m.h) + 3);
+    }
+    assert_int_equal(recv(f.client[0], &got, sizeof(got), MSG_DONTWAIT), -1);
+    f.ctl.notices = 0;
+    m.h.size = CTL_MSG_MAX + 1; /* more than a client takes */
+    put_frame(&m, sizeof(m));
+    assert_int_equal(recv(f.client[0], &got, sizeof(got), MSG_DONTWAIT), -1);
+}
+
 static void client_signals_reach_the_guest(void **state)
 {
     (void)state;
@@ -318,6 +340,7 @@ int main(void)
         CONSOLE_TEST(stdin_arrives_then_its_end),
         CONSOLE_TEST(frames_may_arrive_in_pieces),
         CONSOLE_TEST(wrong_frames_are_ignored),
+        CONSOLE_TEST(notices_are_passed_on_but_not_for_ever),
         CONSOLE_TEST(client_signals_reach_the_guest),
         CONSOLE_TEST(clients_wait_while_the_guest_is_slow),
         CONSOLE_TEST(control_queue_answers_a_stock_driver),

@@ -245,8 +245,9 @@ def case_poweroff():
     record = ends(vm, 125, "monitor", 125)
     assert "powered off" in record["message"], record
     vm, _, _ = run("last_words")
-    record = ends(vm, 125, "monitor", 125)
-    assert record["message"] == "toy: kernel panic: tired", record
+    record = ends(vm, 0, "panic", 125)
+    assert record["message"] == "tired", record
+    assert vm.text().count("tired") == 1, vm.text()
 
 
 def case_panic_symbols():
