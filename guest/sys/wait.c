@@ -177,6 +177,8 @@ static int wait_id_query(const uint64_t *a, struct wait_query *q)
             q->id = current()->proc->pgid;
         return q->id > 0 ? 0 : -EINVAL;
     case LX_P_PIDFD: {
+        if (q->id < 0)
+            return -EINVAL;
         struct process *p = pidfd_get(q->id);
         if (p == NULL)
             return -EBADF;

@@ -3,15 +3,17 @@
 without KVM, arm64 later). A case is a command in an image. Unless it says what
 to expect, the oracle is the host's own kernel: the same command in the same
 files under chroot must give the same stdout, stderr and exit code."""
+import os
 
 
 class Case:
     def __init__(self, name, image, *cmd, flags=(), stdin=None, code=None, out=None, err=None,
-                 smoke=False, native=True, slow=False):
+                 smoke=False, native=True, slow=False, lines=False):
         self.name, self.image, self.cmd = name, image, list(cmd)
         self.flags, self.stdin = list(flags), stdin
         self.code, self.out, self.err = code, out, err  # out, err: regular expressions
         self.smoke, self.slow = smoke, slow
+        self.lines = lines  # judged line by line, with guest/conform/expect.cfg
         self.native = native and out is None and code is None
 
 
@@ -148,3 +150,8 @@ CASES = [
     Case("rust_exec", "ruststatic", "exec"),
     Case("rust_panic", "ruststatic", "panic", code=101, err="on demand"),
 ]
+
+CONFORM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../guest/conform")
+CASES += [Case("conform_" + name[:-2], "conform", "/glibc/" + name[:-2], lines=True)
+          for name in sorted(os.listdir(CONFORM)) if name.endswith(".c")]
+CASES.append(Case("conform_musl", "conform", "/all", "/musl", lines=True, slow=True))

@@ -6,6 +6,8 @@ PLATFORM: kvm (this machine's /dev/kvm), emulate (QEMU without KVM), native
 (only the oracle). Prints one TAP line per case. Environment: LIMPET_BIN (build/
 bin), LIMPET_IMAGES, LIMPET_ROOT. Exit 77 with a SKIP line when the platform is
 not there."""
+import fnmatch
+import itertools
 import os
 import re
 import subprocess
@@ -18,10 +20,16 @@ from cases import CASES  # noqa: E402
 
 BIN = os.environ.get("LIMPET_BIN", "build/bin")
 IMAGES = os.environ.get("LIMPET_IMAGES", "build/images")
+BUILT = os.path.join(BIN, "../images")  # what the build itself makes
 LIMIT_S = {"kvm": 30, "emulate": 180, "native": 60}
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Lines that only say where they ran.
 NOISE = re.compile(r"^limpet: .*emulat.*\n", re.M)
+
+
+def image_path(name):
+    path = os.path.join(IMAGES, name)
+    return path if os.path.exists(os.path.join(path, "index.json")) else os.path.join(BUILT, name)
 
 
 class Roots:
@@ -34,7 +42,7 @@ class Roots:
         if image not in self.made:
             root = os.path.join(self.folder, image)
             subprocess.run([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "unpack.py"),
-                            os.path.join(IMAGES, image), root], check=True)
+                            image_path(image), root], check=True)
             self.made[image] = root
         return self.made[image]
 
@@ -71,7 +79,7 @@ def guest_command(platform, case):
         command.append("-i")
     if platform == "emulate":
         command += ["--accel", "emulate"]
-    return command + case.flags + [f"oci:{IMAGES}/{case.image}"] + case.cmd
+    return command + case.flags + ["oci:" + image_path(case.image)] + case.cmd
 
 
 def native_command(roots, case):
@@ -92,10 +100,35 @@ def native_command(roots, case):
     return ["env", f"P={PATH}", "unshare", "-mpfiu", "sh", "-c", script, "sh", root, work] + words
 
 
+def expected_differences():
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../guest/conform/expect.cfg")
+    return [line.split()[0] for line in open(path) if line.strip() and not line.startswith("#")]
+
+
+def judge_lines(got, want, known):
+    """Each line is "program.label value": the same, unless known to differ."""
+    ours, theirs = ([line.partition(" ") for line in text.splitlines()] for text in (got, want))
+    bad = []
+    if [x[0] for x in ours] != [x[0] for x in theirs]:
+        for n, (a, b) in enumerate(itertools.zip_longest(ours, theirs)):
+            if a is None or b is None or a[0] != b[0]:
+                return f"line {n}: {''.join(a or ())!r}, the host's kernel gives {''.join(b or ())!r}"
+    for (label, _, a), (_, _, b) in zip(ours, theirs):
+        rule = next((k for k in known if fnmatch.fnmatchcase(label, k)), None)
+        if a != b and rule is None:
+            bad.append(f"{label}: {a!r}, the host's kernel gives {b!r}")
+        elif a == b and rule == label:
+            bad.append(f"{label}: agrees, but expect.cfg says it differs")
+    return "\n# ".join(bad) or None
+
+
 def judge(case, got, oracle):
     code, out, err = got
     if code == "timeout":
         return "timed out"
+    if oracle is not None and case.lines:
+        why = judge_lines(out, oracle[1], expected_differences())
+        return why or (f"exit code {code}, stderr {err[:300]!r}" if code != 0 or err else None)
     if oracle is not None:
         want_code, want_out, want_err = oracle
         if want_code < 0:
@@ -136,7 +169,7 @@ def main():
     chosen = [c for c in CASES if (not prefixes or any(c.name.startswith(p) for p in prefixes)) and
               (platform != "emulate" or c.smoke or prefixes) and
               (platform != "native" or c.native) and
-              os.path.exists(os.path.join(IMAGES, c.image, "index.json"))]
+              os.path.exists(os.path.join(image_path(c.image), "index.json"))]
     with tempfile.TemporaryDirectory() as folder:
         roots = Roots(folder)
         print(f"1..{len(chosen)}")

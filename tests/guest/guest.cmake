@@ -1,3 +1,4 @@
+include(${CMAKE_CURRENT_LIST_DIR}/conform/conform.cmake)
 # A kernel with planted bugs must say where it died, on every platform.
 set(planted_dir ${CMAKE_BINARY_DIR}/planted)
 guest_add_kernel(limpet-kernel-planted ${planted_dir}
