@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* wait4(2) and waitid(2): which children, which events, what they report. */
-#include "t.h"
+#include "tests/guest/conform/t.h"
 
 #ifndef __WALL
 #define __WALL   0x40000000
