@@ -72,8 +72,9 @@ struct boot_info {
      * pages, rings, this struct): reserved for ever, <= BOOT_KERNEL_GPA. The
      * kernel image is at BOOT_KERNEL_GPA. */
     uint64_t low_end;
-    /* RAM below this is backed by 4 KiB host pages, above by huge ones: put
-     * sparse tables (the frame table) below it. Multiple of 2 MiB. */
+    /* RAM below this, but for the 2 MiB of the kernel, is backed by 4 KiB host
+     * pages, above by huge ones: put sparse tables (the frame table) right
+     * below it. Multiple of 2 MiB. */
     uint64_t small_end;
     uint64_t root_gpa; /* boot page-table root; 8 KiB-aligned */
     uint64_t vif_gpa;  /* VIF page of CPU 0, CPU n at + n * 4096; 0: none */

@@ -37,8 +37,12 @@ int gmem_init(struct gmem *m, uint64_t size, struct err *e)
 
     uint64_t small = round_up_huge((UINT64_C(4) << 20) + size / 256);
     m->small_end = BOARD_RAM_BASE + small;
-    /* Advice: a host without huge pages runs the guest just as well. */
-    (void)madvise(host, small, MADV_NOHUGEPAGE);
+    /* Advice: a host without huge pages runs the guest just as well. The
+     * kernel and its first pages lie in the second huge page: one fault and
+     * one shadow entry for all of them. */
+    (void)madvise(host, HUGE, MADV_NOHUGEPAGE);
+    (void)madvise(host + HUGE, HUGE, MADV_HUGEPAGE);
+    (void)madvise(host + 2 * HUGE, small - 2 * HUGE, MADV_NOHUGEPAGE);
     (void)madvise(host + small, size - small, MADV_HUGEPAGE);
     return 0;
 }

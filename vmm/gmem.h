@@ -35,9 +35,11 @@ struct gmem_range {
  */
 struct gmem {
     struct gmem_range range[GMEM_RANGES];
-    uint64_t size;      /* of all ranges */
-    uint64_t small_end; /* RAM below has small host pages, the rest huge */
-    uint8_t *map;       /* owned */
+    uint64_t size; /* of all ranges */
+    /* RAM below has 4 KiB host pages but for the kernel's 2 MiB, the rest huge
+     * ones. */
+    uint64_t small_end;
+    uint8_t *map; /* owned */
     size_t map_size;
 };
 

@@ -17,6 +17,7 @@
 #define ORDER_MAX   9
 #define REGION_MAX  (BOOT_RAM_MAX + 2)
 #define RESERVE_MAX 512 /* pages only PAGE_KERNEL may use */
+#define ROOM_SHARE  64  /* one block for page tables: at most this part */
 
 /* RAM in the frame table; fixed after page_init. */
 struct range {
@@ -36,6 +37,9 @@ static struct {
     unsigned region_count, region_open;
     uint64_t total, free, high, cached, reserve; /* pages */
     paddr_t tables, pairs; /* free page tables, linked by their first word */
+    struct region room;    /* zeros, for page tables only */
+    unsigned room_order;   /* of the blocks that follow the first room */
+    uint64_t room_used;    /* pages of the first room */
     paddr_t zero;          /* atomic; 0 while nobody needed it */
     struct range ranges[BOOT_RAM_MAX];
     unsigned range_count;
@@ -128,12 +132,16 @@ void page_init(const struct boot_info *bi)
     paddr_t table = small - size;
     pool.frames = page_virt(table);
     page_add_region(kernel_end, table);
-    page_add_region(MAX(bi->low_end, PAGE_SIZE), BOOT_KERNEL_GPA);
+    pool.room.next = ROUND_UP(MAX(bi->low_end, PAGE_SIZE), PAGE_SIZE);
+    pool.room.end = BOOT_KERNEL_GPA;
     page_add_region(small, end);
     for (unsigned i = 1; i < pool.range_count; i++)
         page_add_region(bi->ram[i].base, pool.ranges[i].end);
     pool.free = pool.total;
     pool.reserve = MIN(pool.total / 64, RESERVE_MAX);
+    while (pool.room_order < ORDER_MAX &&
+           pool.total / ROOM_SHARE >> (pool.room_order + 1) != 0)
+        pool.room_order++;
 }
 
 /* --- free lists; pool.lock held --- */
@@ -355,9 +363,43 @@ bool page_huge_shared(paddr_t pa)
     return shared;
 }
 
-/* --- page tables --- */
+/*
+ * --- page tables ---
+ * They lie together: a host with shadow paging maps no 2 MiB with a page table
+ * in it by one entry. First in what is left below the kernel, which is such a
+ * place already, then in blocks of their own.
+ */
 
-static paddr_t table_alloc(paddr_t *list, unsigned order)
+static paddr_t room_take(unsigned order)
+{
+    paddr_t at = ROUND_UP(pool.room.next, PAGE_SIZE << order);
+
+    if (at + (PAGE_SIZE << order) > pool.room.end)
+        return 0;
+    pool.room.next = at + (PAGE_SIZE << order);
+    if (at < BOOT_KERNEL_GPA)
+        pool.room_used += UINT64_C(1) << order;
+    return at;
+}
+
+/* A page or two of what was left in the old room are lost. */
+static void room_grow(void)
+{
+    paddr_t block = page_alloc(pool.room_order, PAGE_ZERO);
+
+    if (block == 0)
+        return;
+    unsigned long irq = spin_lock_irq(&pool.lock);
+    bool late = pool.room.end - pool.room.next >= 2 * PAGE_SIZE;
+    if (!late)
+        pool.room =
+            (struct region){block, block + (PAGE_SIZE << pool.room_order)};
+    spin_unlock_irq(&pool.lock, irq);
+    if (late) /* another CPU was first */
+        page_put(block);
+}
+
+static paddr_t table_take(paddr_t *list, unsigned order)
 {
     unsigned long irq = spin_lock_irq(&pool.lock);
     paddr_t pa = *list;
@@ -365,8 +407,21 @@ static paddr_t table_alloc(paddr_t *list, unsigned order)
         uint64_t *table = page_virt(pa);
         *list = table[0];
         table[0] = 0;
+    } else {
+        pa = room_take(order);
     }
     spin_unlock_irq(&pool.lock, irq);
+    return pa;
+}
+
+static paddr_t table_alloc(paddr_t *list, unsigned order)
+{
+    paddr_t pa = table_take(list, order);
+
+    if (pa == 0) {
+        room_grow();
+        pa = table_take(list, order);
+    }
     return pa != 0 ? pa : page_alloc(order, PAGE_ZERO);
 }
 
@@ -408,7 +463,7 @@ void page_stats(struct page_stats *out)
         .total = pool.total,
         .free = pool.free,
         .cached = __atomic_load_n(&pool.cached, __ATOMIC_RELAXED),
-        .high = pool.high,
+        .high = pool.high + pool.room_used,
     };
     spin_unlock_irq(&pool.lock, irq);
 }

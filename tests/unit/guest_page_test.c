@@ -156,6 +156,31 @@ static void test_tables_stay_tables(void **state)
     assert_true(all_zero(pair, 2 * PAGE_SIZE));
 }
 
+/* No block holds both page tables and anything else (shadow paging); here
+ * blocks are a 64th of RAM or less, with more RAM 2 MiB. */
+static void test_tables_lie_together(void **state)
+{
+    (void)state;
+    enum { BLOCK = 64 * PAGE_SIZE };
+    static char kind[RAM / BLOCK];
+    for (unsigned i = 0; i < 2000; i++) {
+        paddr_t t = i % 50 == 0 ? page_table_alloc_pair() : page_table_alloc();
+        paddr_t p = page_alloc(0, 0);
+        assert_true(t != 0 && p != 0);
+        assert_true(all_zero(t, PAGE_SIZE));
+        assert_int_not_equal(kind[t / BLOCK], 'p');
+        assert_int_not_equal(kind[p / BLOCK], 't');
+        kind[t / BLOCK] = 't';
+        kind[p / BLOCK] = 'p';
+    }
+    /* Without blocks there are still single pages. */
+    while (page_alloc(6, 0) != 0)
+        ;
+    uint64_t left = free_now();
+    for (unsigned i = 0; i < left / 2; i++)
+        assert_int_not_equal(page_table_alloc(), 0);
+}
+
 static void test_split_block(void **state)
 {
     (void)state;
@@ -247,6 +272,7 @@ int main(void)
         T(test_reserve_is_for_the_kernel),
         T(test_all_of_it_becomes_blocks_again),
         T(test_tables_stay_tables),
+        T(test_tables_lie_together),
         T(test_split_block),
         T(test_random),
         T(test_two_ranges),
