@@ -63,6 +63,8 @@ struct task {
     uint64_t clear_tid; /* CLONE_CHILD_CLEARTID; user address or 0 */
     uint64_t robust_list, robust_size;
     uint64_t rseq, rseq_sig;
+    struct file *dead_files; /* file_put: released, one after another */
+    bool putting_files;
     int32_t exit_code; /* wait status of this thread */
     bool exiting;
     struct { /* restart_syscall(2), for nanosleep and the like */

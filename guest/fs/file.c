@@ -8,6 +8,7 @@
 #include "guest/core/klib.h"
 #include "guest/core/kmem.h"
 #include "guest/core/log.h"
+#include "guest/core/sched.h"
 #include "guest/core/task.h"
 #include "guest/core/uio.h"
 #include "guest/fs/flock.h"
@@ -52,12 +53,8 @@ void file_get(struct file *f)
     __atomic_fetch_add(&f->refs, 1, __ATOMIC_RELAXED);
 }
 
-void file_put(struct file *f)
+static void file_release(struct file *f)
 {
-    uint32_t before = __atomic_fetch_sub(&f->refs, 1, __ATOMIC_ACQ_REL);
-    KASSERT(before != 0);
-    if (before != 1)
-        return;
     if (f->inode->locks != NULL) {
         flock_release(f->inode, FLOCK_WHOLE, f);
         flock_release(f->inode, FLOCK_OFD, f);
@@ -68,6 +65,34 @@ void file_put(struct file *f)
     path_put(&f->path);
     inode_put(f->inode);
     kfree(f);
+}
+
+/* A file that is released may hold the last reference to another (a socket
+ * with files in its queue), and so on: a list, not recursion. */
+void file_put(struct file *f)
+{
+    uint32_t before = __atomic_fetch_sub(&f->refs, 1, __ATOMIC_ACQ_REL);
+    KASSERT(before != 0);
+    if (before != 1)
+        return;
+    struct task *t = current();
+    if (t == NULL) {
+        file_release(f);
+        return;
+    }
+    f->next_dead = t->dead_files;
+    t->dead_files = f;
+    if (t->putting_files)
+        return;
+    t->putting_files = true;
+    while (t->dead_files != NULL) {
+        f = t->dead_files;
+        t->dead_files = f->next_dead;
+        file_release(f);
+        if (t->dead_files != NULL)
+            sched_point();
+    }
+    t->putting_files = false;
 }
 
 int path_of_file(struct file *f, struct path *out)

@@ -42,6 +42,7 @@ struct file {
     int32_t sigio;
     void *data;                /* the ops': one documented type per ops */
     struct epoll_item *epolls; /* that watch this file (fs/epoll.c), or NULL */
+    struct file *next_dead;    /* file_put: to be released after another */
 };
 #define FILE_READ   (1u << 0)
 #define FILE_WRITE  (1u << 1)

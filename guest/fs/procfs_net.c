@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* /proc/net: there is no network yet, so tables have a heading only. */
+/* /proc/net: of networks there are headings only yet. */
 #include "abi/linux/stat.h"
 
 #include "guest/core/klib.h"
 #include "guest/fs/procfs.h"
+#include "guest/net/unix.h"
 
 #define NET_HEADING(fn, heading)                                               \
     static int fn(struct text *t, const struct pseudo_ref *r)                  \
@@ -27,8 +28,6 @@ NET_HEADING(
     "  sl  local_address                         remote_address         "
     "               st tx_queue rx_queue tr tm->when retrnsmt   uid  "
     "timeout inode\n")
-NET_HEADING(show_unix,
-            "Num       RefCount Protocol Flags    Type St Inode Path\n")
 NET_HEADING(show_route,
             "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\t"
             "MTU\tWindow\tIRTT\n")
@@ -40,7 +39,7 @@ static const struct pseudo_node net_nodes[] = {
     PROC_REG("tcp6", 0444, show_tcp6),
     PROC_REG("udp", 0444, show_tcp),
     PROC_REG("udp6", 0444, show_tcp6),
-    PROC_REG("unix", 0444, show_unix),
+    PROC_REG("unix", 0444, unix_show),
     PROC_REG("route", 0444, show_route),
     PROC_REG("if_inet6", 0444, show_if_inet6),
 };

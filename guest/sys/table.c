@@ -10,6 +10,7 @@
 #include "guest/sys/calls_dev.h"
 #include "guest/sys/calls_fs.h"
 #include "guest/sys/calls_mm.h"
+#include "guest/sys/calls_net.h"
 #include "guest/sys/calls_proc.h"
 
 #define SYS_ENTRY(name) [LX_NR_##name] = sys_##name,
@@ -20,6 +21,7 @@ static sys_fn *const sys_table[] = {
     SYS_CALLS_MM(SYS_ENTRY)
     SYS_CALLS_FS(SYS_ENTRY)
     SYS_CALLS_DEV(SYS_ENTRY)
+    SYS_CALLS_NET(SYS_ENTRY)
 #if ARCH_HAS_LEGACY_CALLS
     SYS_CALLS_PROC_LEGACY(SYS_ENTRY)
     SYS_CALLS_MM_LEGACY(SYS_ENTRY)
