@@ -22,6 +22,8 @@ const struct verb cli_verbs[] = {
     {"rm", cli_rm, "[FLAGS] CONTAINER...", "Remove containers"},
     {"image", cli_image, "export --erofs [--root DIR] IMAGE FILE",
      "Write an image's root file system as one file"},
+    {"board", cli_board, "[--dtb FILE] [--profile FILE] [--format table|json]",
+     "Show what this machine is and how that is known"},
     {"version", cli_version, "", "Show the version"},
     {"help", cli_help, "[VERB]", "Show this, or a verb's flags"},
     {0},

@@ -11,7 +11,8 @@ declare -A GROUP=(
     [emulate]="qemu-system-x86"
     [test]="libcmocka-dev clang-format clang-tidy python3 jq erofs-utils attr busybox-static
         runc crun skopeo umoci golang-go rustc libclang-rt-14-dev qemu-system-x86
-        qemu-system-common cpio kmod musl-tools iproute2 util-linux strace"
+        qemu-system-common cpio kmod musl-tools iproute2 util-linux strace
+        device-tree-compiler"
     [bench]="podman runc crun hyperfine"
 )
 missing=()
