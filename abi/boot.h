@@ -33,15 +33,18 @@
 #define BOOT_KERNEL_ARM  UINT64_C(0xffff000000000000) /* and physmap */
 
 /* Of the architecture that a program is compiled for: first byte of RAM and of
- * the boot area, first kernel byte, p_vaddr - p_paddr of the kernel's ELF. */
+ * the boot area, first kernel byte, p_vaddr - p_paddr of the kernel's ELF,
+ * e_entry - the entry's physical address. */
 #if defined(__x86_64__)
 #define BOOT_RAM_BASE    UINT64_C(0)
 #define BOOT_KERNEL_GPA  UINT64_C(0x200000)
 #define BOOT_KERNEL_BASE BOOT_KERNEL_X86
+#define BOOT_ENTRY_BASE  BOOT_KERNEL_X86
 #else
 #define BOOT_RAM_BASE    UINT64_C(0x40000000)
 #define BOOT_KERNEL_GPA  UINT64_C(0x40200000)
 #define BOOT_KERNEL_BASE BOOT_KERNEL_ARM
+#define BOOT_ENTRY_BASE  UINT64_C(0)
 #endif
 
 enum boot_platform {

@@ -58,8 +58,9 @@ static int load_segment(int fd, const Elf64_Phdr *p, const struct gmem *m,
         return err_set(e, -ENOEXEC,
                        "kernel: a segment at %#llx does not fit in memory",
                        (unsigned long long)p->p_paddr);
-    if (p->p_vaddr != BOOT_KERNEL_X86 + p->p_paddr)
-        return err_set(e, -ENOEXEC, "kernel: not linked at -2 GiB");
+    if (p->p_vaddr != BOOT_KERNEL_BASE + p->p_paddr)
+        return err_set(e, -ENOEXEC, "kernel: not linked at %#llx",
+                       (unsigned long long)BOOT_KERNEL_BASE);
     if (read_at(fd, to, p->p_filesz, p->p_offset, e) < 0)
         return e->code;
     if (p->p_paddr + p->p_memsz > out->end)
@@ -86,7 +87,8 @@ int load_kernel(int fd, const struct gmem *m, struct load_result *out,
             continue;
         if (load_segment(fd, p, m, out, e) < 0)
             return e->code;
-        if (h.e_entry >= p->p_vaddr && h.e_entry - p->p_vaddr < p->p_filesz)
+        uint64_t entry = h.e_entry - BOOT_ENTRY_BASE;
+        if (entry >= p->p_paddr && entry - p->p_paddr < p->p_filesz)
             entered = true;
     }
     if (!entered)

@@ -8,13 +8,13 @@ struct err;
 struct gmem;
 
 struct load_result {
-    uint64_t entry; /* virtual */
+    uint64_t entry; /* e_entry */
     uint64_t end;   /* first guest-physical address after the kernel */
 };
 
 /*
  * Read the PT_LOAD segments of `fd` to their physical addresses. The file is
- * checked: our class and machine, linked at BOOT_KERNEL_X86 + p_paddr, inside
+ * checked: our class and machine, linked at BOOT_KERNEL_BASE + p_paddr, inside
  * RAM and not below BOOT_KERNEL_GPA, entry inside a loaded segment. -ENOEXEC
  * with the reason otherwise.
  */

@@ -1,24 +1,34 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# lab.sh: run a command on an emulated x86-64 Linux host that has hardware
-# virtualization (QEMU TCG, an EPYC with SVM and nested paging), so that
-# /dev/kvm in there is the real thing.
+# lab.sh: run a command on an emulated Linux host that has hardware
+# virtualization (QEMU TCG), so that /dev/kvm in there is the real thing:
+# x86-64 (an EPYC with SVM and nested paging), or arm64 with EL2.
 #
-#   lab.sh [--smp N] [--mem MIB] [--timeout S] [--log FILE] -- CMD [ARG...]
-#   lab.sh --prepare          only download the kernel and build the initrd
+#   lab.sh [OPTION...] -- CMD [ARG...]
+#   lab.sh [--arch ARCH] --prepare   only download and build what is needed
+#     --arch x86_64|arm64   --smp N   --mem MIB   --timeout S   --log FILE
+#     --cpu MODEL   arm64: neoverse-n1 (default), cortex-a53, -a72, -a76 ...
+#     --gic 2|3     arm64: 3 (default)
+#     --share DIR   arm64: DIR of this machine is there too, read-only
 #
-# CMD runs as root in this machine's own files (read-only over virtiofs, under
-# a throw-away overlay), in the current directory. Its output comes out live;
-# the exit status is CMD's; 124 out of time; 125 the lab itself failed.
-# Needs root, qemu-system-x86, qemu-system-common (virtiofsd), cpio, kmod and,
-# once, Debian's mirror. Cache: LAB_CACHE (~/.cache/limpet-lab).
+# CMD runs as root in the current directory. On x86-64 it sees this machine's
+# files, on arm64 a small Debian (bash, coreutils, util-linux, python3) and of
+# this machine the tree that lab.sh is in and what is shared; over virtiofs,
+# under a throw-away overlay. Its output comes out live; the exit status is
+# CMD's; 124 out of time; 125 the lab itself failed. Needs root,
+# qemu-system-x86 or -arm, qemu-system-common (virtiofsd), cpio, kmod and, once,
+# Debian's mirror. Cache: LAB_CACHE (~/.cache/limpet-lab).
 set -euo pipefail
 die() { echo "lab: $*" >&2; exit 125; }
-SMP=2 MEM=2048 TIMEOUT=600 LOG= PREPARE=
+ARCH=x86_64 CPU= GIC=3 SHARE=() SMP=2 MEM=2048 TIMEOUT=600 LOG= PREPARE=
 while [ $# -gt 0 ]; do
     case $1 in
     --) shift; break ;;
     --prepare) PREPARE=1; shift ;;
+    --arch) ARCH=$2; shift 2 ;;
+    --cpu) CPU=$2; shift 2 ;;
+    --gic) GIC=$2; shift 2 ;;
+    --share) SHARE+=("$(realpath "$2")"); shift 2 ;;
     --smp) SMP=$2; shift 2 ;;
     --mem) MEM=$2; shift 2 ;;
     --timeout) TIMEOUT=$2; shift 2 ;;
@@ -28,10 +38,16 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$PREPARE" ] || [ $# -gt 0 ] || die "no command after --"
 [ "$(id -u)" = 0 ] || die "must be root"
-CACHE=${LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/limpet-lab}/x86_64
+case $ARCH in
+x86_64) QEMU=qemu-system-x86_64 PACKAGE=qemu-system-x86 KVM_MODULE=kvm_amd ;;
+arm64) QEMU=qemu-system-aarch64 PACKAGE=qemu-system-arm KVM_MODULE= ;;
+*) die "--arch $ARCH: use x86_64 or arm64" ;;
+esac
+CACHE=${LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/limpet-lab}/$ARCH
+TOP=$(cd "$(dirname "$0")/../.." && pwd)
 VIRTIOFSD=/usr/lib/qemu/virtiofsd
-for tool in qemu-system-x86_64 cpio depmod modprobe; do
-    command -v $tool >/dev/null || die "$tool is missing: apt-get install qemu-system-x86 cpio kmod"
+for tool in $QEMU cpio depmod modprobe; do
+    command -v $tool >/dev/null || die "$tool is missing: apt-get install $PACKAGE cpio kmod"
 done
 [ -x $VIRTIOFSD ] || die "$VIRTIOFSD is missing: apt-get install qemu-system-common"
 mkdir -p "$CACHE"
@@ -46,13 +62,15 @@ modprobe -qa virtio_pci virtio_console virtiofs overlay kvm_amd tun loop erofs
 mkdir -p /lower /up /root2
 mount -t virtiofs -o ro root /lower && mount -t tmpfs -o size=70% u /up || poweroff -f
 mkdir /up/u /up/w
-mount -t overlay -o lowerdir=/lower,upperdir=/up/u,workdir=/up/w o /root2
+. /lab
+mount -t overlay -o lowerdir=/lower$lower,upperdir=/up/u,workdir=/up/w o /root2
 for m in proc sys dev; do mount --bind /$m /root2/$m; done
 cd /root2
 mkdir -p dev/pts dev/shm
 mount -t devpts -o ptmxmode=666 p dev/pts
 for t in dev/shm tmp run; do mount -t tmpfs -o mode=1777 t $t; done
 mount -t cgroup2 c sys/fs/cgroup
+for s in $shares; do mkdir -p .$s; mount --bind /lower$s .$s; done
 ln -sf /proc/self/fd dev/fd
 /bin/busybox ip link set lo up
 /bin/busybox hostname lab
@@ -69,27 +87,48 @@ poweroff -f
 INIT
 }
 
-prepare() {
-    local W=$CACHE/work version kernel
-    rm -rf "$W"
-    mkdir -p "$W"/{x,root}
+# Kernel and busybox of this machine's release, unpacked into W/x.
+download_x86_64() {
+    local kernel
+    mkdir -p "$W/x"
     kernel=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image-[0-9]/ {print $2; exit}')
     [ -n "$kernel" ] || { apt-get -q update >/dev/null 2>&1
         kernel=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image-[0-9]/ {print $2; exit}'); }
     [ -n "$kernel" ] || die "no linux-image-cloud-amd64 in apt's sources"
-    version=${kernel#linux-image-}
     for try in 1 2 3; do
         (cd "$W" && apt-get -q -o APT::Sandbox::User=root download "$kernel" busybox-static) >"$W/log" 2>&1 && break
         [ $try = 3 ] && { tail -3 "$W/log" >&2; die "cannot download $kernel"; }
         sleep 3
     done
     for deb in "$W"/*.deb; do dpkg -x "$deb" "$W/x"; done
+}
+# The same, and a userland for CMD; it stays as the root that CMD sees.
+download_arm64() {
+    "$TOP/tools/sysroot.sh" arm64 "$CACHE/root" linux-image-cloud-arm64 busybox-static bash \
+        coreutils util-linux mount grep sed findutils procps iproute2 debianutils strace \
+        python3-minimal libpython3-stdlib libarchive13 libssl3 libjansson4 libfdt1 libcmocka0 \
+        libseccomp2 || die "cannot download the arm64 userland"
+    ln -sfn bash "$CACHE/root/usr/bin/sh"
+    ln -sfn python3.11 "$CACHE/root/usr/bin/python3"
+    printf 'root:x:0:0:root:/root:/bin/bash\n' >"$CACHE/root/etc/passwd"
+    printf 'root:x:0:\n' >"$CACHE/root/etc/group"
+    mkdir -p "$CACHE"/root/{proc,sys,dev,run,tmp,root,home}
+    ln -s "$CACHE/root" "$W/x"
+}
+
+prepare() {
+    local W=$CACHE/work version
+    rm -rf "$W"
+    mkdir -p "$W/root"
+    "download_$ARCH"
+    version=$(basename "$W"/x/boot/vmlinuz-*)
+    version=${version#vmlinuz-}
     depmod -b "$W/x" "$version"
     local R=$W/root f
     mkdir -p "$R"/{bin,sbin,proc,sys,dev,lib/modules/"$version"}
     cp "$W/x/bin/busybox" "$R/bin/busybox"
     ln -s /bin/busybox "$R/sbin/modprobe"
-    for m in virtio_pci virtio_console virtiofs overlay kvm_amd tun loop erofs; do
+    for m in virtio_pci virtio_console virtiofs overlay $KVM_MODULE tun loop erofs; do
         modprobe -d "$W/x" -S "$version" --show-depends $m | awk '$1 == "insmod" {print $2}'
     done | sort -u | while read -r f; do
         mkdir -p "$R/$(dirname "${f#"$W"/x/}")"
@@ -105,7 +144,7 @@ prepare() {
     echo "$KEY" >"$CACHE/ready"
 }
 
-KEY=$(cksum <"$0")
+KEY=$(cat "$0" "$TOP/tools/sysroot.sh" | cksum)
 exec 9>"$CACHE/lock"
 flock -w 900 9 || die "another run holds $CACHE/lock"
 [ "$(cat "$CACHE/ready" 2>/dev/null)" = "$KEY" ] || prepare
@@ -129,14 +168,24 @@ PIDS+=($!)
 for _ in $(seq 100); do [ -S "$T/root.sock" ] && break; sleep 0.05; done
 [ -S "$T/root.sock" ] || { cat "$T/fs.log" >&2; die "virtiofsd did not start"; }
 {
+    [ "$ARCH" = x86_64 ] || PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
     printf 'export PATH=%q HOME=/root LAB=1\ncd %q || exit 125\nexec' "$PATH" "$PWD"
     printf ' %q' "$@"
     echo
 } >"$T/cmd"
-cat "$CACHE/initrd" <(cd "$T" && echo cmd | cpio -o -H newc --quiet | gzip -1) >"$T/initrd"
+{
+    if [ "$ARCH" = arm64 ]; then printf 'lower=%q\nshares=%q\n' "$CACHE/root" "$TOP ${SHARE[*]}"; fi
+} >"$T/lab"
+cat "$CACHE/initrd" <(cd "$T" && printf 'cmd\nlab\n' | cpio -o -H newc --quiet | gzip -1) >"$T/initrd"
 : >"$T/out"
-timeout --foreground -k 5 "$TIMEOUT" qemu-system-x86_64 -M q35,memory-backend=mem \
-    -cpu EPYC,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,-nrip-save,-xsavec \
+if [ "$ARCH" = arm64 ]; then
+    MACHINE="virt,virtualization=on,gic-version=$GIC" TTY=ttyAMA0
+    CPU=${CPU:-neoverse-n1}
+else
+    MACHINE=q35 TTY=ttyS0
+    CPU=EPYC,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,-nrip-save,-xsavec
+fi
+timeout --foreground -k 5 "$TIMEOUT" $QEMU -M "$MACHINE,memory-backend=mem" -cpu "$CPU" \
     -accel tcg,thread=multi -smp "$SMP" -m "$MEM" -object memory-backend-memfd,id=mem,size="${MEM}M",share=on \
     -nodefaults -no-user-config -display none -no-reboot -serial file:"${LOG:-$T/console}" -device virtio-rng-pci \
     -chardev socket,id=root,path="$T/root.sock" -device vhost-user-fs-pci,chardev=root,tag=root \
@@ -144,13 +193,13 @@ timeout --foreground -k 5 "$TIMEOUT" qemu-system-x86_64 -M q35,memory-backend=me
     -chardev file,id=out,path="$T/out" -device virtserialport,chardev=out,name=out \
     -chardev file,id=rc,path="$T/rc" -device virtserialport,chardev=rc,name=rc \
     -kernel "$CACHE/vmlinuz" -initrd "$T/initrd" \
-    -append "console=ttyS0 panic=-1 loglevel=5 tsc=reliable" </dev/null 2>"$T/qemu.err" &
-QEMU=$!
-PIDS+=($QEMU)
-tail -n +1 -f -s 0.1 --pid=$QEMU "$T/out" &
+    -append "console=$TTY panic=-1 loglevel=5 tsc=reliable" </dev/null 2>"$T/qemu.err" &
+HOST=$!
+PIDS+=($HOST)
+tail -n +1 -f -s 0.1 --pid=$HOST "$T/out" &
 TAIL=$!
 status=0
-wait $QEMU || status=$?
+wait $HOST || status=$?
 wait $TAIL || true
 cat "$T/qemu.err" >&2
 if [ -s "$T/rc" ]; then exit "$(tr -cd 0-9 <"$T/rc")"; fi

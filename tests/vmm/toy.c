@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Toy guest: a native PVM kernel that drives the preset console by polling, to
- * test the monitor alone. The container's first argument chooses what it does.
+ * Toy guest: drives the preset console by polling, to test the monitor alone.
+ * The container's first argument chooses what it does. On x86-64 it is a native
+ * PVM kernel.
  */
-#include "abi/boot.h"
+#include "tests/vmm/toy.h"
+
 #include "abi/ctl.h"
 #include "abi/virtio_console.h"
 #include "abi/virtio_mmio.h"
 #include "abi/virtio_ring.h"
-
-#define PHYS(gpa) ((void *)(uintptr_t)(BOOT_PHYSMAP_X86 + (gpa)))
 
 struct queue {
     struct virtq_desc *desc;
     struct virtq_avail *avail;
     struct virtq_used *used;
     uint32_t size;
-    uint32_t vector;
+    uint32_t irq;
     uint16_t index;
     uint16_t next; /* avail->idx */
     uint16_t seen; /* used->idx */
@@ -29,17 +29,13 @@ struct device {
     struct queue queue[8];
 };
 
-void toy_main(struct boot_info *info, uint64_t cpu);
-void toy_trap(uint64_t vector, uint64_t rip);
-extern char toy_vectors[];
-uint8_t *toy_vif;
+volatile uint32_t toy_interrupts[256];
+struct boot_info *toy_boot;
 
-static struct boot_info *boot;
 static struct device devices[20];
 static unsigned device_count;
 static uint64_t entry_tsc;
 static uint32_t cpus_here;
-static volatile uint32_t interrupts[256];
 static char text[65536];
 
 /* ---- library ---- */
@@ -89,25 +85,11 @@ static uint64_t number(const char *s)
     return v;
 }
 
-static uint64_t counter(void)
-{
-    uint32_t lo;
-    uint32_t hi;
-    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
-    return (uint64_t)hi << 32 | lo;
-}
-
-static uint64_t gpa_of(const void *p)
-{
-    uint64_t va = (uintptr_t)p;
-    return va >= BOOT_KERNEL_X86 ? va - BOOT_KERNEL_X86 : va - BOOT_PHYSMAP_X86;
-}
-
 /* ---- monitor calls ---- */
 
 static void call(uint32_t what, uint32_t value)
 {
-    volatile uint32_t *window = PHYS(boot->console_gpa);
+    volatile uint32_t *window = PHYS(toy_boot->console_gpa);
     window[what / 4] = value;
 }
 
@@ -119,18 +101,19 @@ static void say(const char *s)
     } log;
     log.size = (uint32_t)length(s);
     memcpy(log.text, s, log.size);
-    call(BOOT_CALL_LOG, (uint32_t)gpa_of(&log));
+    call(BOOT_CALL_LOG, (uint32_t)toy_gpa_of(&log));
 }
 
-static void say_hex(const char *s, uint64_t v)
+void toy_say_at(const char *s, uint64_t v)
 {
     char line[128];
     size_t n = length(s);
     memcpy(line, s, n);
+    memcpy(line + n, " [<", 3);
+    n += 3;
     for (int i = 60; i >= 0; i -= 4)
         line[n++] = "0123456789abcdef"[(v >> i) & 15];
-    line[n++] = '\n';
-    line[n] = '\0';
+    memcpy(line + n, ">]\n", 4);
     say(line);
 }
 
@@ -155,9 +138,11 @@ static void property(struct device *d, const char *name, const uint8_t *v,
         d->bell = (uint32_t *)cell_pointer(v) + 0x50 / 4;
     if (same(name, "limpet,device"))
         d->type = be32(v);
-    if (same(name, "interrupts"))
-        for (uint32_t i = 1; i < size / 4; i++)
-            d->queue[i - 1].vector = be32(v + 4 * i);
+    if (same(name, "compatible"))
+        toy_see_node((const char *)v);
+    if (same(name, "interrupts") && d->bell != NULL)
+        for (uint16_t i = 0; i < 8; i++)
+            d->queue[i].irq = toy_irq_number(v, i);
     if (!same(name, "limpet,queues"))
         return;
     d->queue_count = size / 28;
@@ -173,7 +158,7 @@ static void property(struct device *d, const char *name, const uint8_t *v,
 
 static void read_tree(void)
 {
-    const uint8_t *tree = PHYS(boot->fdt_gpa);
+    const uint8_t *tree = PHYS(toy_boot->fdt_gpa);
     const uint8_t *p = tree + be32(tree + 8);
     const char *names = (const char *)tree + be32(tree + 12);
     struct device *d = &devices[0];
@@ -229,7 +214,7 @@ static void offer(struct device *d, struct queue *q, unsigned count)
 static uint32_t collect(struct queue *q)
 {
     while (__atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE) == q->seen)
-        __builtin_ia32_pause();
+        toy_pause();
     return q->used->ring[q->seen++ % q->size].len;
 }
 
@@ -237,8 +222,8 @@ static uint32_t transfer(struct device *d, uint16_t qi, void *data,
                          uint32_t size, bool in)
 {
     struct queue *q = &d->queue[qi];
-    q->desc[0] =
-        (struct virtq_desc){gpa_of(data), size, in ? VIRTQ_DESC_F_WRITE : 0, 0};
+    q->desc[0] = (struct virtq_desc){toy_gpa_of(data), size,
+                                     in ? VIRTQ_DESC_F_WRITE : 0, 0};
     offer(d, q, 1);
     return collect(q);
 }
@@ -258,82 +243,17 @@ static void frame(uint32_t type, const void *payload, uint32_t size)
     print(BOOT_PORT_CTL, out, sizeof(h) + size);
 }
 
-static __attribute__((noreturn)) void leave(uint32_t kind, uint32_t code)
+void toy_leave(uint32_t kind, uint32_t code)
 {
     struct ctl_exit x = {.kind = kind,
                          .code = code,
                          .entry_tsc = entry_tsc,
-                         .user_tsc = counter(),
-                         .exit_tsc = counter()};
+                         .user_tsc = toy_counter(),
+                         .exit_tsc = toy_counter()};
     frame(CTL_EXIT, &x, sizeof(x));
     call(BOOT_CALL_POWEROFF, 0);
     for (;;)
         ;
-}
-
-/* ---- interrupts: x2APIC through PVM hypercalls, halt until one comes ---- */
-
-static uint64_t hypercall(uint64_t nr, uint64_t a, uint64_t b)
-{
-    __asm__ volatile("int $0x1b"
-                     : "+a"(nr)
-                     : "b"(a), "c"(b)
-                     : "memory", "rdx", "rsi");
-    return nr;
-}
-
-void toy_trap(uint64_t vector, uint64_t rip)
-{
-    if (vector < 32) {
-        say_hex("toy: exception ", vector);
-        say_hex("toy: at [<", rip);
-        leave(CTL_PANIC, (uint32_t)vector);
-    }
-    interrupts[vector]++;
-    (void)hypercall(4099, 0x80b, 0); /* EOI */
-}
-
-struct gate {
-    uint16_t low, selector, type, mid;
-    uint32_t high, zero;
-};
-
-struct table {
-    uint16_t size;
-    uint64_t base;
-} __attribute__((packed));
-
-static void interrupts_on(void)
-{
-    static uint64_t gdt[8] = {0,
-                              0,
-                              0x00af9b000000ffff,
-                              0x00cf93000000ffff,
-                              0,
-                              0x00cff3000000ffff,
-                              0x00affb000000ffff};
-    static struct gate idt[256];
-    for (unsigned i = 0; i < 256; i++) {
-        uint64_t at = (uintptr_t)toy_vectors + 16 * (uint64_t)i;
-        idt[i] = (struct gate){
-            (uint16_t)at,         0x10, 0x8e00, (uint16_t)(at >> 16),
-            (uint32_t)(at >> 32), 0};
-    }
-    struct table g = {sizeof(gdt) - 1, (uintptr_t)gdt};
-    struct table t = {sizeof(idt) - 1, (uintptr_t)idt};
-    __asm__ volatile("lgdt %0; lidt %1" : : "m"(g), "m"(t));
-    toy_vif = PHYS(boot->vif_gpa);
-    (void)hypercall(4099, 0x1b, 0xfee00000 | 0xd00); /* x2APIC, BSP */
-    (void)hypercall(4099, 0x80f, 0x1ff);             /* enable */
-    (void)hypercall(4099, 0x808, 0);                 /* TPR */
-}
-
-static void halt_for(volatile uint32_t *count, uint32_t old)
-{
-    while (*count == old) {
-        *toy_vif = 1;
-        (void)hypercall(4105, 0, 0);
-    }
 }
 
 /* ---- what it can do ---- */
@@ -346,9 +266,9 @@ static uint32_t use_frame(const uint8_t *frame, uint64_t got)
     memcpy(&h, frame, sizeof(h));
     memcpy(&value, frame + sizeof(h), sizeof(value));
     if (h.type == CTL_SIGNAL)
-        leave(CTL_SIGNALLED, (uint32_t)value);
+        toy_leave(CTL_SIGNALLED, (uint32_t)value);
     if (h.type == CTL_STDIN_EOF)
-        leave(CTL_EXITED, value == got ? 0 : 1);
+        toy_leave(CTL_EXITED, value == got ? 0 : 1);
     return (uint32_t)sizeof(h) + h.size;
 }
 
@@ -359,10 +279,10 @@ static void do_echo(void)
     struct queue *in = &d->queue[VIRTIO_CONSOLE_RXQ(BOOT_PORT_STDIO)];
     static uint8_t frames[CTL_FRAME_MAX];
     uint64_t got = 0;
-    ctl->desc[0] = (struct virtq_desc){gpa_of(frames), sizeof(frames),
+    ctl->desc[0] = (struct virtq_desc){toy_gpa_of(frames), sizeof(frames),
                                        VIRTQ_DESC_F_WRITE, 0};
-    in->desc[0] =
-        (struct virtq_desc){gpa_of(text), sizeof(text), VIRTQ_DESC_F_WRITE, 0};
+    in->desc[0] = (struct virtq_desc){toy_gpa_of(text), sizeof(text),
+                                      VIRTQ_DESC_F_WRITE, 0};
     offer(d, ctl, 1);
     offer(d, in, 1);
     for (;;) {
@@ -385,15 +305,15 @@ static void do_irq(uint64_t rounds)
 {
     struct device *d = find(VIRTIO_ID_CONSOLE);
     struct queue *q = &d->queue[VIRTIO_CONSOLE_TXQ(BOOT_PORT_STDIO)];
-    interrupts_on();
+    toy_interrupts_on(q->irq);
     for (uint64_t i = 0; i < rounds; i++) {
-        uint32_t old = interrupts[q->vector];
-        q->desc[0] = (struct virtq_desc){gpa_of("irq\n"), 4, 0, 0};
+        uint32_t old = toy_interrupts[q->irq];
+        q->desc[0] = (struct virtq_desc){toy_gpa_of("irq\n"), 4, 0, 0};
         offer(d, q, 1);
-        halt_for(&interrupts[q->vector], old);
+        toy_halt_for(&toy_interrupts[q->irq], old);
         (void)collect(q);
     }
-    leave(CTL_EXITED, interrupts[q->vector] == rounds ? 0 : 1);
+    toy_leave(CTL_EXITED, toy_interrupts[q->irq] == rounds ? 0 : 1);
 }
 
 static void do_rng(void)
@@ -403,7 +323,7 @@ static void do_rng(void)
     unsigned zero = 0;
     for (unsigned i = 0; i < sizeof(bytes); i++)
         zero += bytes[i] == 0;
-    leave(CTL_EXITED, n == sizeof(bytes) && zero < 16 ? 0 : 1);
+    toy_leave(CTL_EXITED, n == sizeof(bytes) && zero < 16 ? 0 : 1);
 }
 
 /* Read sector `at` of the first disk and print it. */
@@ -418,20 +338,20 @@ static void do_disk(uint64_t at)
     static uint8_t status;
     head.sector = at;
     status = 9;
-    q->desc[0] = (struct virtq_desc){gpa_of(&head), 16, 1, 1};
-    q->desc[1] = (struct virtq_desc){gpa_of(text), 512, 3, 2};
-    q->desc[2] = (struct virtq_desc){gpa_of(&status), 1, 2, 0};
+    q->desc[0] = (struct virtq_desc){toy_gpa_of(&head), 16, 1, 1};
+    q->desc[1] = (struct virtq_desc){toy_gpa_of(text), 512, 3, 2};
+    q->desc[2] = (struct virtq_desc){toy_gpa_of(&status), 1, 2, 0};
     offer(d, q, 3);
     (void)collect(q);
     if (status == 0)
         print(BOOT_PORT_STDIO, text, 512);
-    leave(CTL_EXITED, status);
+    toy_leave(CTL_EXITED, status);
 }
 
 /* Print the page at byte `at` of the image window. */
 static void do_image(uint64_t at)
 {
-    const uint8_t *tree = PHYS(boot->fdt_gpa);
+    const uint8_t *tree = PHYS(toy_boot->fdt_gpa);
     const uint8_t *p = tree;
     while (!same((const char *)p, "limpet,image"))
         p++;
@@ -439,7 +359,7 @@ static void do_image(uint64_t at)
     const char *window = cell_pointer(p + 16 + 12);
     memcpy(text, window + at, 4096);
     print(BOOT_PORT_STDIO, text, 4096);
-    leave(CTL_EXITED, 0);
+    toy_leave(CTL_EXITED, 0);
 }
 
 /* The same, after one byte of stdin: the file may have changed by then. */
@@ -457,9 +377,12 @@ static void do_hostile(uint64_t kind)
     struct device *d = find(VIRTIO_ID_RNG);
     struct queue *q = &d->queue[0];
     static const struct virtq_desc bad[] = {
-        {UINT64_MAX - 8, 4096, 2, 0}, {0xd0000000, 4096, 2, 0},
-        {0x300000, UINT32_MAX, 2, 0}, {0x300000, 16, 3, 0}, /* a loop */
-        {0x300000, 16, 3, 999},       {0x300000, 16, 4, 0},
+        {UINT64_MAX - 8, 4096, 2, 0},
+        {0xd0000000, 4096, 2, 0},
+        {BOOT_RAM_BASE + 0x300000, UINT32_MAX, 2, 0},
+        {BOOT_RAM_BASE + 0x300000, 16, 3, 0}, /* a loop */
+        {BOOT_RAM_BASE + 0x300000, 16, 3, 999},
+        {BOOT_RAM_BASE + 0x300000, 16, 4, 0},
     };
     if (kind < sizeof(bad) / sizeof(bad[0]))
         q->desc[0] = bad[kind];
@@ -469,7 +392,7 @@ static void do_hostile(uint64_t kind)
     *d->bell = 0;
     *d->bell = 77; /* no such queue: a real exit */
     print(BOOT_PORT_STDIO, "alive\n", 6);
-    leave(CTL_EXITED, 0);
+    toy_leave(CTL_EXITED, 0);
 }
 
 static void do_reset(void)
@@ -479,14 +402,14 @@ static void do_reset(void)
     struct queue *q = &d->queue[0];
     r[0x70 / 4] = 0;
     if (r[0x70 / 4] != 0 || r[0] != VIRTIO_MMIO_MAGIC)
-        leave(CTL_EXITED, 1);
+        toy_leave(CTL_EXITED, 1);
     r[0x70 / 4] = 3;
     r[0x24 / 4] = 1;
     r[0x20 / 4] = 1; /* VERSION_1 only */
     r[0x70 / 4] = 11;
     r[0x30 / 4] = 0;
     r[0x38 / 4] = 4;
-    uint64_t at = gpa_of(text) + 4096;
+    uint64_t at = toy_gpa_of(text) + 4096;
     memset(text, 0, 16384);
     for (unsigned i = 0; i < 3; i++)
         r[(0x80 + 0x10 * i) / 4] = (uint32_t)(at + 4096 * (uint64_t)i);
@@ -496,10 +419,10 @@ static void do_reset(void)
     q->avail = PHYS(at + 4096);
     q->used = PHYS(at + 8192);
     q->size = 4;
-    q->desc[0] = (struct virtq_desc){gpa_of(text), 32, 2, 0};
+    q->desc[0] = (struct virtq_desc){toy_gpa_of(text), 32, 2, 0};
     q->avail->idx = 1;
     *d->bell = 0;
-    leave(CTL_EXITED, collect(q) == 32 ? 0 : 1);
+    toy_leave(CTL_EXITED, collect(q) == 32 ? 0 : 1);
 }
 
 static void run(const char *what, const char *arg)
@@ -509,7 +432,7 @@ static void run(const char *what, const char *arg)
         print(BOOT_PORT_STDIO, arg, length(arg));
         print(BOOT_PORT_STDERR, "error\n", 6);
     } else if (same(what, "exit")) {
-        leave(CTL_EXITED, (uint32_t)n);
+        toy_leave(CTL_EXITED, (uint32_t)n);
     } else if (same(what, "echo")) {
         do_echo();
     } else if (same(what, "big")) {
@@ -518,8 +441,9 @@ static void run(const char *what, const char *arg)
         for (uint64_t i = 0; i < n; i++)
             print(BOOT_PORT_STDIO, text, sizeof(text));
     } else if (same(what, "cpus")) {
+        toy_start_cpus((uint32_t)n);
         while (__atomic_load_n(&cpus_here, __ATOMIC_ACQUIRE) != n)
-            __builtin_ia32_pause();
+            toy_pause();
     } else if (same(what, "irq")) {
         do_irq(n);
     } else if (same(what, "rng")) {
@@ -535,35 +459,37 @@ static void run(const char *what, const char *arg)
     } else if (same(what, "reset")) {
         do_reset();
     } else if (same(what, "panic")) {
-        say_hex("toy: panic at [<", (uintptr_t)toy_main);
-        say("toy: backtrace [<ffffffff80200001>]\n");
-        leave(CTL_PANIC, 1);
+        toy_say_at("toy: panic at", (uintptr_t)toy_main);
+        toy_say_at("toy: backtrace", BOOT_KERNEL_BASE + BOOT_KERNEL_GPA + 1);
+        toy_leave(CTL_PANIC, 1);
     } else if (same(what, "last_words")) {
         say("toy: kernel panic: tired\ntoy: good bye\n");
         call(BOOT_CALL_POWEROFF, 0);
     } else if (same(what, "poweroff")) {
         call(BOOT_CALL_POWEROFF, 0);
     } else if (same(what, "crash")) {
-        __asm__ volatile("ud2"); /* no IDT */
+        toy_crash();
+    } else if (same(what, "off")) {
+        toy_off();
     } else if (same(what, "spin")) {
         print(BOOT_PORT_STDIO, "spinning\n", 9);
         for (;;)
             ;
     }
-    leave(CTL_EXITED, 0);
+    toy_leave(CTL_EXITED, 0);
 }
 
 void toy_main(struct boot_info *info, uint64_t cpu)
 {
     if (cpu == 0)
-        entry_tsc = counter();
+        entry_tsc = toy_counter();
     (void)__atomic_add_fetch(&cpus_here, 1, __ATOMIC_RELEASE);
     while (cpu != 0)
-        __builtin_ia32_pause();
-    boot = info;
+        toy_pause();
+    toy_boot = info;
     read_tree();
     call(BOOT_CALL_MARK, 1);
-    const struct boot_container *c = PHYS(boot->cont_gpa);
+    const struct boot_container *c = PHYS(toy_boot->cont_gpa);
     const char *what = (const char *)c + c->strings_off;
     run(what, c->argc > 1 ? what + length(what) + 1 : "");
 }
