@@ -66,7 +66,7 @@ static int json_wrong(const char *key, const char *where, const char *want,
 int json_get_str(const json_t *o, const char *key, const char *where,
                  const char **out, struct err *e)
 {
-    json_t *v;
+    json_t *v = NULL;
     int code = json_member(o, key, where, &v, e);
     if (code < 0)
         return code;
@@ -76,10 +76,11 @@ int json_get_str(const json_t *o, const char *key, const char *where,
     return 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): a range is two of the seven */
 int json_get_int(const json_t *o, const char *key, const char *where,
                  int64_t min, int64_t max, int64_t *out, struct err *e)
 {
-    json_t *v;
+    json_t *v = NULL;
     int code = json_member(o, key, where, &v, e);
     if (code < 0)
         return code;
@@ -125,7 +126,7 @@ int json_get_obj(const json_t *o, const char *key, const char *where,
 int json_get_bool(const json_t *o, const char *key, const char *where,
                   bool *out, struct err *e)
 {
-    json_t *v;
+    json_t *v = NULL;
     int code = json_member(o, key, where, &v, e);
     if (code < 0)
         return code;

@@ -25,7 +25,7 @@ int parse_u64(const char *s, uint64_t min, uint64_t max, uint64_t *out)
 
 int parse_size(const char *s, uint64_t *out)
 {
-    static const char units[] = "bkmgt";
+    static const char units[] = "bBkKmMgGtT";
     if (!isdigit((unsigned char)s[0]))
         return -EINVAL;
 
@@ -34,10 +34,10 @@ int parse_size(const char *s, uint64_t *out)
     double v = strtod(s, &end);
     unsigned shift = 0;
     if (*end != '\0') {
-        const char *u = strchr(units, tolower((unsigned char)*end));
+        const char *u = strchr(units, *end);
         if (u == NULL)
             return -EINVAL;
-        shift = (unsigned)(u - units) * 10;
+        shift = (unsigned)(u - units) / 2 * 10;
         end++;
         if (shift > 0 &&
             (strcasecmp(end, "b") == 0 || strcasecmp(end, "ib") == 0))

@@ -33,7 +33,7 @@ static void sha256_block(struct sha256 *s, const uint8_t *p)
 {
     uint32_t w[64];
     for (unsigned i = 0; i < 16; i++)
-        w[i] = load_be32(p + i * 4);
+        w[i] = load_be32(p + (size_t)i * 4);
     for (unsigned i = 16; i < 64; i++) {
         uint32_t s0 = ror(w[i - 15], 7) ^ ror(w[i - 15], 18) ^ w[i - 15] >> 3;
         uint32_t s1 = ror(w[i - 2], 17) ^ ror(w[i - 2], 19) ^ w[i - 2] >> 10;
@@ -103,11 +103,11 @@ void sha256_final(struct sha256 *s, uint8_t out[SHA256_SIZE])
 void sha256_hex(const uint8_t digest[SHA256_SIZE], char out[SHA256_HEX_SIZE])
 {
     static const char hex[] = "0123456789abcdef";
-    for (unsigned i = 0; i < SHA256_SIZE; i++) {
+    for (size_t i = 0; i < SHA256_SIZE; i++) {
         out[2 * i] = hex[digest[i] >> 4];
         out[2 * i + 1] = hex[digest[i] & 15];
     }
-    out[2 * SHA256_SIZE] = '\0';
+    out[SHA256_HEX_SIZE - 1] = '\0';
 }
 
 void sha256_text(const void *data, size_t size, char out[SHA256_HEX_SIZE])

@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # packages.sh GROUP...: install the Debian packages of these groups that are
-# missing. Groups: build demo test. Does nothing (and needs nothing) if all are
+# missing. Groups: build demo emulate test bench. Does nothing (and needs nothing) if all are
 # there; otherwise it needs root and Debian's mirror.
 set -euo pipefail
 declare -A GROUP=(
     [build]="gcc clang cmake ninja-build libc6-dev libjansson-dev libfdt-dev libarchive-dev
-        libssl-dev libzstd-dev zlib1g-dev libseccomp-dev pkgconf"
+        libssl-dev libzstd-dev zlib1g-dev pkgconf"
     [demo]="python3 busybox-static"
     [emulate]="qemu-system-x86"
     [test]="libcmocka-dev clang-format clang-tidy python3 jq erofs-utils attr busybox-static
-        runc crun skopeo umoci golang-go rustc libclang-rt-14-dev qemu-system-x86
+        runc crun skopeo umoci golang-go rustc libclang-rt-14-dev gcovr qemu-system-x86
         qemu-system-common cpio kmod musl-tools iproute2 util-linux strace
         device-tree-compiler"
     [bench]="podman runc crun hyperfine"

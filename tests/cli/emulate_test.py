@@ -139,7 +139,7 @@ def test_disk(box):
         str(sectors)] * 2, desc
     program = shutil.which("qemu-system-x86_64")
     if not program:
-        print("skip the rest of test_disk: no qemu-system-x86_64")
+        print("SKIP the rest of test_disk: no qemu-system-x86_64")
         return
     with open(box.dir + "/d.vmdk", "w") as f:
         f.write(desc)
@@ -199,7 +199,7 @@ def tiny_kernel(path):
 
 def test_real_qemu(box):
     if os.uname().machine != "x86_64" or not shutil.which("qemu-system-x86_64"):
-        print("skip test_real_qemu: no qemu-system-x86_64 on an x86-64 host")
+        print("SKIP test_real_qemu: no qemu-system-x86_64 on an x86-64 host")
         return
     tiny_kernel(box.libexec + "/limpet-kernel.x86_64")
     p = run(box, {}, "x", flags=("--name", "tiny"), timeout=120)

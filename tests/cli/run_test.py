@@ -206,7 +206,7 @@ def test_isolation_of_the_monitor(box):
 def test_ordinary_user(box):
     """uid 1001, its own files only; still pid 1 and uid 0 in there."""
     if os.geteuid() != 0:
-        print("skip test_ordinary_user: needs root to become uid 1001")
+        print("SKIP test_ordinary_user: needs root to become uid 1001")
         return
     program = shutil.copy(harness.LIMPET, box.dir + "/limpet")
     subprocess.run(["chown", "-R", "1001:1001", box.dir], check=True)
@@ -222,7 +222,7 @@ def test_ordinary_user(box):
 def test_no_user_namespaces(box):
     """A host that refuses them: it runs, and the log says what is missing."""
     if subprocess.run(["unshare", "-Ur", "true"]).returncode != 0:
-        print("skip test_no_user_namespaces: unshare -Ur is refused here")
+        print("SKIP test_no_user_namespaces: unshare -Ur is refused here")
         return
     p = subprocess.run(
         ["unshare", "-Ur", "sh", "-c",
@@ -302,7 +302,7 @@ def test_no_kvm(box):
             ["unshare", "-m", "sh", "-c", script, "sh", harness.LIMPET, *args],
             capture_output=True, text=True, env=env, timeout=60)
     if os.geteuid() != 0:
-        print("skip test_no_kvm: needs root to hide /dev/kvm")
+        print("SKIP test_no_kvm: needs root to hide /dev/kvm")
         return
     p = run("mount -t tmpfs none /dev; mknod /dev/null c 1 3", "run", "--rm",
             "--name", "a b", "-e", "A=it's", box.image, "echo", "$x")

@@ -11,3 +11,9 @@ foreach(platform kvm emulate)
     TIMEOUT 300 ENVIRONMENT
     "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;PLANTED=${planted_dir}")
 endforeach()
+
+# Random file system calls: the same answers as the host's kernel.
+add_test(NAME guest_fs_random COMMAND ${Python3_EXECUTABLE}
+  ${CMAKE_CURRENT_LIST_DIR}/fs_random_test.py 1500 1 2 3 4)
+set_tests_properties(guest_fs_random PROPERTIES SKIP_RETURN_CODE 77
+  TIMEOUT 300 ENVIRONMENT "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin")

@@ -120,6 +120,6 @@ class Mount(harness.Case):
 if __name__ == "__main__":
     REASON = why_not()
     if REASON:
-        print("skip: loop mount of EROFS:", REASON)
+        print("SKIP loop mount of EROFS:", REASON)
         sys.exit(77)
     harness.main()

@@ -25,7 +25,7 @@ KERNEL = 0xFFFF000040200000 if ARM else 0xFFFFFFFF80200000
 
 
 def skip(why):
-    print(f"skip: {why}")
+    print(f"SKIP {why}")
     sys.exit(77)
 
 
