@@ -21,6 +21,21 @@
 
 enum { IMAGE_COPY_SIZE = 2 << 20, IMAGE_RECORD_MAX = 16 << 20 };
 
+/* Members are read at random, so a compressed archive becomes a plain file
+ * first, in the store and without a name before it is used. The lock keeps
+ * others from sweeping it. */
+static int image_unpack(struct store *s, struct source *src, struct err *e)
+{
+    struct store_temp t = {0};
+    int code = store_begin_convert(s, e);
+    if (code == 0)
+        code = store_temp_open(s, &t, e);
+    if (code == 0)
+        code = source_unpack(src, t.fd, e);
+    store_temp_drop(s, &t);
+    return code;
+}
+
 /* Convert what `src` selects, unless another reference led there before. */
 static int image_convert(struct store *s, const struct image_request *q,
                          const struct source *src, char *hex, struct err *e)
@@ -59,6 +74,8 @@ static int image_ensure_in(struct store *s, const struct image_request *q,
     }
     struct source src;
     code = source_open(&src, q->ref, e);
+    if (code == 0 && src.is_packed)
+        code = image_unpack(s, &src, e);
     if (code == 0)
         code = image_convert(s, q, &src, hex, e);
     source_close(&src);

@@ -10,6 +10,7 @@
 #include "base/auto.h"
 #include "base/err.h"
 #include "base/imgref.h"
+#include "image/unpack.h"
 
 int source_open(struct source *s, const struct imgref *ref, struct err *e)
 {
@@ -18,12 +19,29 @@ int source_open(struct source *s, const struct imgref *ref, struct err *e)
     AUTO_CLOSE int fd = open(ref->path, O_RDONLY | O_CLOEXEC | flags);
     if (fd < 0)
         return err_set(e, -errno, "%s", strerror(errno));
-    if (s->is_tar) {
+    s->is_packed = s->is_tar && unpack_is_packed(fd);
+    if (s->is_tar && !s->is_packed) {
         int code = tarfile_init(&s->tar, fd, e);
         if (code < 0)
             return code;
     }
     s->fd = fd_release(&fd);
+    return 0;
+}
+
+int source_unpack(struct source *s, int fd, struct err *e)
+{
+    int code = unpack_file(s->fd, fd, e);
+    if (code == 0)
+        code = tarfile_init(&s->tar, fd, e);
+    if (code < 0)
+        return code;
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (own < 0)
+        return err_set(e, -errno, "%s", strerror(errno));
+    (void)close(s->fd);
+    s->fd = own;
+    s->is_packed = 0;
     return 0;
 }
 

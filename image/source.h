@@ -13,6 +13,7 @@ struct imgref;
 struct source {
     int fd; /* the directory, or the tar file */
     int is_tar;
+    int is_packed; /* a compressed archive: source_unpack() comes next */
     struct tarfile tar;
 };
 
@@ -26,6 +27,9 @@ struct extent {
 /* source_close() takes a zeroed one, whose fd it leaves alone. */
 int source_open(struct source *s, const struct imgref *ref, struct err *e);
 void source_close(struct source *s);
+
+/* Go on with `fd`, an empty file that is borrowed: it gets the contents. */
+int source_unpack(struct source *s, int fd, struct err *e);
 
 /* The caller closes out->fd. -ENOENT with "NAME: missing". */
 int source_find(const struct source *s, const char *name, struct extent *out,

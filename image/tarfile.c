@@ -216,8 +216,7 @@ static int tarfile_scan(struct tarfile *t, int fd, struct tarfile_extra *x,
             return 0;
         if (!tarfile_sum_ok(&h))
             return err_set(e, -EBADMSG,
-                           at == 0 ? "not an uncompressed tar archive (gunzip "
-                                     "or zstd -d it first)"
+                           at == 0 ? "not a tar archive"
                                    : "damaged tar archive");
         at += TARFILE_RECORD;
         bool extra = h.type == 'x' || h.type == 'L' || h.type == 'K';

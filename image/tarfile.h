@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Members of an uncompressed tar file by name, read in place: oci-archive and
+ * Members of a plain tar file by name, read in place: oci-archive and
  * docker-archive need random access, which libarchive's streams do not give.
  */
 #pragma once

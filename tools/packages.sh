@@ -12,7 +12,7 @@ declare -A GROUP=(
     [test]="libcmocka-dev clang-format clang-tidy python3 jq erofs-utils attr busybox-static
         runc crun skopeo umoci golang-go rustc libclang-rt-14-dev gcovr qemu-system-x86
         qemu-system-common cpio kmod musl-tools iproute2 util-linux strace
-        device-tree-compiler"
+        device-tree-compiler zstd xz-utils bzip2"
     [bench]="podman runc crun hyperfine"
 )
 missing=()

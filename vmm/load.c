@@ -12,7 +12,8 @@
 #include "vmm/arch/arch.h"
 #include "vmm/gmem.h"
 
-#define PHDR_MAX 16
+#define PHDR_MAX  16
+#define NOTES_MAX 1024 /* bytes of one PT_NOTE that are looked at */
 
 /* Exactly `size` bytes at `off`; a short file is -ENOEXEC. */
 static int read_at(int fd, void *out, uint64_t size, uint64_t off,
@@ -68,6 +69,54 @@ static int load_segment(int fd, const Elf64_Phdr *p, const struct gmem *m,
     return 0;
 }
 
+/* The next note of `notes`, or NULL; *size shrinks to what follows it. */
+static const uint8_t *next_note(const uint8_t *notes, size_t *size,
+                                Elf64_Nhdr *out)
+{
+    if (*size < sizeof(*out))
+        return NULL;
+    memcpy(out, notes, sizeof(*out));
+    *size -= sizeof(*out);
+    uint64_t body = (((uint64_t)out->n_namesz + 3) & ~UINT64_C(3)) +
+                    (((uint64_t)out->n_descsz + 3) & ~UINT64_C(3));
+    if (body > *size)
+        return NULL;
+    *size -= (size_t)body;
+    return notes + sizeof(*out);
+}
+
+/* Our note, or *found stays false: name "Limpet", type NT_VERSION, one word. */
+static int check_notes(int fd, const Elf64_Phdr *p, bool *found, struct err *e)
+{
+    static const char name[8] = "Limpet"; /* padded as in the file */
+    uint8_t notes[NOTES_MAX];
+    Elf64_Nhdr h;
+    const uint8_t *at = notes;
+    size_t left = p->p_filesz < sizeof(notes) ? p->p_filesz : sizeof(notes);
+    if (p->p_offset > INT64_MAX - sizeof(notes))
+        return err_set(e, -ENOEXEC, "kernel: bad segment sizes");
+    if (read_at(fd, notes, left, p->p_offset, e) < 0)
+        return e->code;
+    while ((at = next_note(at, &left, &h)) != NULL) {
+        uint32_t version;
+        const uint8_t *body = at;
+        at += (((size_t)h.n_namesz + 3) & ~(size_t)3) +
+              (((size_t)h.n_descsz + 3) & ~(size_t)3);
+        if (h.n_type != NT_VERSION || h.n_namesz > sizeof(name) ||
+            h.n_namesz < sizeof("Limpet") || h.n_descsz != sizeof(version) ||
+            memcmp(body, name, h.n_namesz) != 0)
+            continue;
+        memcpy(&version, body + sizeof(name), sizeof(version));
+        if (version != BOOT_VERSION)
+            return err_set(e, -ENOEXEC,
+                           "kernel: it speaks boot protocol %u, this monitor "
+                           "%u: they are not of one release",
+                           version, BOOT_VERSION);
+        *found = true;
+    }
+    return 0;
+}
+
 int load_kernel(int fd, const struct gmem *m, struct load_result *out,
                 struct err *e)
 {
@@ -81,8 +130,11 @@ int load_kernel(int fd, const struct gmem *m, struct load_result *out,
     if (read_at(fd, ph, h.e_phnum * sizeof(ph[0]), h.e_phoff, e) < 0)
         return e->code;
     bool entered = false;
+    bool ours = false;
     for (unsigned i = 0; i < h.e_phnum; i++) {
         const Elf64_Phdr *p = &ph[i];
+        if (p->p_type == PT_NOTE && check_notes(fd, p, &ours, e) < 0)
+            return e->code;
         if (p->p_type != PT_LOAD || p->p_memsz == 0)
             continue;
         if (load_segment(fd, p, m, out, e) < 0)
@@ -93,6 +145,9 @@ int load_kernel(int fd, const struct gmem *m, struct load_result *out,
     }
     if (!entered)
         return err_set(e, -ENOEXEC, "kernel: the entry point is not loaded");
+    if (!ours)
+        return err_set(e, -ENOEXEC,
+                       "kernel: it has no note of a Limpet kernel");
     out->entry = h.e_entry;
     return 0;
 }

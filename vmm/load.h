@@ -15,8 +15,8 @@ struct load_result {
 /*
  * Read the PT_LOAD segments of `fd` to their physical addresses. The file is
  * checked: our class and machine, linked at BOOT_KERNEL_BASE + p_paddr, inside
- * RAM and not below BOOT_KERNEL_GPA, entry inside a loaded segment. -ENOEXEC
- * with the reason otherwise.
+ * RAM and not below BOOT_KERNEL_GPA, entry inside a loaded segment, a note
+ * "Limpet" with BOOT_VERSION. -ENOEXEC with the reason otherwise.
  */
 int load_kernel(int fd, const struct gmem *m, struct load_result *out,
                 struct err *e);

@@ -12,3 +12,9 @@ add_test(NAME boot_lab_svm COMMAND ${CMAKE_CURRENT_LIST_DIR}/lab.sh
   ${CMAKE_BINARY_DIR}/bin ${CMAKE_BINARY_DIR}/images)
 set_tests_properties(boot_lab_svm PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1500
   RUN_SERIAL ON LABELS slow)
+
+# Real VMs as an ordinary user, and where the surroundings forbid a layer.
+add_test(NAME boot_host COMMAND ${Python3_EXECUTABLE}
+  ${CMAKE_CURRENT_LIST_DIR}/host_test.py)
+set_tests_properties(boot_host PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
+  ENVIRONMENT "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin")

@@ -196,9 +196,16 @@ class Documents(Bad):
         oci_archive(l, self.dir + "/a.tar")
         with open(self.dir + "/a.tar", "rb") as f:
             good = f.read()
-        l.write(self.dir + "/gz.tar", gzip.compress(good))
-        self.refused("oci-archive:%s/gz.tar" % self.dir, "gz.tar",
-                     "uncompressed")
+        packed = gzip.compress(good)
+        l.write(self.dir + "/cut.tar.gz", packed[:len(packed) // 2])
+        self.refused("oci-archive:%s/cut.tar.gz" % self.dir, "cut.tar.gz",
+                     "damaged compressed archive")
+        l.write(self.dir + "/bad.tar.gz", packed[:99] + bytes(99) + packed[198:])
+        self.refused("oci-archive:%s/bad.tar.gz" % self.dir, "bad.tar.gz",
+                     "damaged compressed archive")
+        l.write(self.dir + "/no.tar.gz", gzip.compress(b"hello"))
+        self.refused("oci-archive:%s/no.tar.gz" % self.dir, "no.tar.gz",
+                     "not a tar archive")
         l.write(self.dir + "/cut.tar", good[:len(good) // 2])
         self.refused("oci-archive:%s/cut.tar" % self.dir, "cut.tar")
         self.refused("docker-archive:%s/a.tar" % self.dir,

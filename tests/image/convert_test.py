@@ -344,6 +344,28 @@ class Kinds(harness.Case):
             self.check("docker-archive:" + path)
             self.check("docker-archive:%s:latest" % path)
 
+    def test_compressed_archives(self):
+        l = Layout(self.dir + "/l").image(*self.layers)
+        plain = self.dir + "/p.tar"
+        oci_archive(l, plain)
+        docker_archive(self.dir + "/d.tar", self.layers)
+        want = self.ensure("oci-archive:" + plain)
+        for tool, suffix in (("gzip", "gz"), ("zstd", "zst"), ("xz", "xz"),
+                             ("bzip2", "bz2")):
+            if shutil.which(tool) is None:
+                print("SKIP no", tool)
+                continue
+            for kind, name in (("oci-archive", "p"), ("docker-archive", "d")):
+                path = "%s/%s.tar.%s" % (self.dir, name, suffix)
+                with open("%s/%s.tar" % (self.dir, name), "rb") as f, \
+                        open(path, "wb") as out:
+                    subprocess.run([tool, "-c"], stdin=f, stdout=out,
+                                   check=True)
+                self.check("%s:%s" % (kind, path))
+            self.assertEqual(self.ensure("oci-archive:%s/p.tar.%s" %
+                                         (self.dir, suffix)), want)
+        self.assertEqual(os.listdir(self.root + "/tmp"), [])
+
     @unittest.skipUnless(shutil.which("skopeo"), "no skopeo")
     def test_what_skopeo_writes(self):
         l = Layout(self.dir + "/l").image(*self.layers, tag="latest")

@@ -220,7 +220,13 @@ static void what_does_not_fit_is_refused(void **state)
 struct elf {
     Elf64_Ehdr h;
     Elf64_Phdr p;
+    Elf64_Phdr note_p;
     char text[64];
+    struct {
+        Elf64_Nhdr h;
+        char name[8];
+        uint32_t version;
+    } note;
 };
 
 static const struct elf good_elf = {
@@ -230,14 +236,20 @@ static const struct elf good_elf = {
           .e_entry = BOOT_KERNEL_X86 + BOOT_KERNEL_GPA + 8,
           .e_phoff = sizeof(Elf64_Ehdr),
           .e_phentsize = sizeof(Elf64_Phdr),
-          .e_phnum = 1},
+          .e_phnum = 2},
     .p = {.p_type = PT_LOAD,
           .p_offset = offsetof(struct elf, text),
           .p_vaddr = BOOT_KERNEL_X86 + BOOT_KERNEL_GPA,
           .p_paddr = BOOT_KERNEL_GPA,
           .p_filesz = 64,
           .p_memsz = 8192},
+    .note_p = {.p_type = PT_NOTE,
+               .p_offset = offsetof(struct elf, note),
+               .p_filesz = sizeof(good_elf.note)},
     .text = "kernel",
+    .note = {.h = {.n_namesz = 7, .n_descsz = 4, .n_type = NT_VERSION},
+             .name = "Limpet",
+             .version = BOOT_VERSION},
 };
 
 static int load(const struct elf *elf, size_t size, struct load_result *out)
@@ -282,6 +294,29 @@ BAD_KERNEL(kernel_linked_elsewhere, elf.p.p_vaddr += 4096)
 BAD_KERNEL(kernel_file_larger, elf.p.p_filesz = 8193)
 BAD_KERNEL(kernel_truncated, elf.p.p_offset = 4096)
 BAD_KERNEL(kernel_offset_wraps, elf.p.p_offset = UINT64_MAX)
+BAD_KERNEL(kernel_of_another_protocol, elf.note.version++)
+BAD_KERNEL(kernel_without_note, elf.note_p.p_type = PT_NULL)
+BAD_KERNEL(kernel_with_foreign_note, elf.note.name[0] = 'X')
+BAD_KERNEL(kernel_with_another_type, elf.note.h.n_type = 2)
+BAD_KERNEL(kernel_note_too_long, elf.note.h.n_namesz = UINT32_MAX)
+BAD_KERNEL(kernel_note_cut_off, elf.note_p.p_filesz -= 4)
+BAD_KERNEL(kernel_note_nowhere, elf.note_p.p_offset = INT64_MAX)
+BAD_KERNEL(kernel_note_outside, elf.note_p.p_offset += 4)
+
+static void kernel_of_another_protocol_is_named(void **state)
+{
+    (void)state;
+    struct load_result r;
+    struct err e;
+    struct elf elf = good_elf;
+    int fd = memfd_create("kernel", MFD_CLOEXEC);
+    elf.note.version = 77;
+    assert_int_equal(write(fd, &elf, sizeof(elf)), (ssize_t)sizeof(elf));
+    assert_int_equal(load_kernel(fd, &f.mem, &r, &e), -ENOEXEC);
+    assert_non_null(strstr(e.msg, "boot protocol 77"));
+    (void)close(fd);
+}
+
 BAD_KERNEL(kernel_entry_outside, elf.h.e_entry += 64)
 
 #define BOOT_TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
@@ -308,6 +343,15 @@ int main(void)
         BOOT_TEST(kernel_truncated),
         BOOT_TEST(kernel_offset_wraps),
         BOOT_TEST(kernel_entry_outside),
+        BOOT_TEST(kernel_of_another_protocol),
+        BOOT_TEST(kernel_without_note),
+        BOOT_TEST(kernel_with_foreign_note),
+        BOOT_TEST(kernel_with_another_type),
+        BOOT_TEST(kernel_note_too_long),
+        BOOT_TEST(kernel_note_cut_off),
+        BOOT_TEST(kernel_note_nowhere),
+        BOOT_TEST(kernel_note_outside),
+        BOOT_TEST(kernel_of_another_protocol_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

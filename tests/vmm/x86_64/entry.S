@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Toy guest: entry of every CPU, and one interrupt gate per vector. */
+    .section .note.limpet, "a", @note
+    .balign 4
+    .long 7, 4, 1
+    .asciz "Limpet"
+    .balign 4
+    .long 1 /* BOOT_VERSION */
+
     .section .text.start, "ax"
     .globl toy_start
 toy_start:
