@@ -198,6 +198,7 @@ static void launch_fill_config(const struct launch *l, const struct run_opts *o,
         .exit_fd = l->vm.exit,
         .vmm_log_fd = l->vm.vmm_log,
         .phases_fd = l->phases,
+        .cpuid_cache_fd = l->cpuid,
         .tty = o->tty,
         .stdin_open = o->interactive,
         .report_start = o->detach,
@@ -221,12 +222,13 @@ static pid_t launch_monitor(const struct launch *l, const struct config *c,
     (void)snprintf(path, sizeof(path), "%s/limpet-vmm", l->host.libexec);
     (void)snprintf(number, sizeof(number), "%d", config);
 
-    int fds[SPAWN_FDS_MAX] = {
-        config,       c->kvm_fd,    c->kernel_fd,  c->symbols_fd, c->stdin_fd,
-        c->stdout_fd, c->stderr_fd, c->log_fd,     c->client_fd,  c->listen_fd,
-        c->lock_fd,   c->exit_fd,   c->vmm_log_fd, c->phases_fd};
-    size_t n = 14;
-    static_assert(IMAGESPEC_FILES_MAX + 14 <= SPAWN_FDS_MAX, "all fit");
+    int fds[SPAWN_FDS_MAX] = {config,        c->kvm_fd,    c->kernel_fd,
+                              c->symbols_fd, c->stdin_fd,  c->stdout_fd,
+                              c->stderr_fd,  c->log_fd,    c->client_fd,
+                              c->listen_fd,  c->lock_fd,   c->exit_fd,
+                              c->vmm_log_fd, c->phases_fd, c->cpuid_cache_fd};
+    size_t n = 15;
+    static_assert(IMAGESPEC_FILES_MAX + 15 <= SPAWN_FDS_MAX, "all fit");
     for (size_t i = 0; i < c->image_count; i++)
         fds[n++] = c->image_fds[i];
     struct spawn s = {.path = path,
@@ -290,6 +292,8 @@ static int launch_run(struct launch *l, const struct run_opts *o, struct err *e)
 
     const char *missing = "";
     struct config c;
+    if (!o->emulate)
+        l->cpuid = cpucache_open(&l->state, l->kvm, l->cpuid_name);
     launch_fill_config(l, o, &c);
     l->pid = o->emulate ? emulate_start(&l->host, &c, &l->image, &missing, e)
                         : launch_monitor(l, &c, &missing, e);
@@ -315,6 +319,7 @@ int launch_start(struct launch *l, const struct run_opts *o, struct err *e)
                          .kernel = -1,
                          .symbols = -1,
                          .null = -1,
+                         .cpuid = -1,
                          .client = -1,
                          .monitor_client = -1,
                          .stdin_fd = -1,
@@ -352,13 +357,16 @@ int launch_start(struct launch *l, const struct run_opts *o, struct err *e)
     launch_close(&l->vm.listen);
     if (l->stdin_fd > STDIN_FILENO)
         launch_close(&l->stdin_fd);
+    if (l->cpuid < 0 && l->cpuid_name[0] != '\0')
+        cpucache_fill(&l->host, &l->state, l->kvm, l->cpuid_name);
     return 0;
 }
 
 void launch_fini(struct launch *l)
 {
-    int *fds[] = {&l->kvm,    &l->kernel,         &l->symbols,    &l->phases,
-                  &l->client, &l->monitor_client, &l->stdin_pump, &l->null};
+    int *fds[] = {&l->kvm,        &l->kernel, &l->symbols,
+                  &l->phases,     &l->client, &l->monitor_client,
+                  &l->stdin_pump, &l->null,   &l->cpuid};
     for (size_t i = 0; i < ARRAY_COUNT(fds); i++)
         launch_close(fds[i]);
     if (l->stdin_fd > STDIN_FILENO)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "supervisor/cpucache.h"
 #include "supervisor/host.h"
 #include "supervisor/imagespec.h"
 #include "supervisor/process.h"
@@ -21,7 +22,7 @@ struct launch {
     struct imagespec image;
     struct process process;
     struct state_vm vm;
-    int kvm, kernel, symbols, phases, null;
+    int kvm, kernel, symbols, phases, null, cpuid;
     int client;         /* our end of the control channel */
     int monitor_client; /* the monitor's */
     int stdin_fd;       /* the monitor's stdin; 0 when it reads ours itself */
@@ -30,8 +31,9 @@ struct launch {
     uint64_t memory; /* bytes */
     unsigned vcpus;
     char hostname[64];
-    char hex[65];     /* of the image */
-    pid_t pid;        /* the monitor, our child */
+    char hex[65]; /* of the image */
+    pid_t pid;    /* the monitor, our child */
+    char cpuid_name[CPUCACHE_NAME_SIZE];
     bool kvm_refused; /* why launch_start() failed */
 };
 

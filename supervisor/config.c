@@ -77,7 +77,7 @@ static json_t *config_make(const struct config *c)
         "disks", "stdio", stdio, "client_fd", c->client_fd, "listen_fd",
         c->listen_fd, "lock_fd", c->lock_fd, "exit_fd", c->exit_fd,
         "vmm_log_fd", c->vmm_log_fd, "phases_fd", c->phases_fd,
-        "cpuid_cache_fd", -1, "containers", config_container(c));
+        "cpuid_cache_fd", c->cpuid_cache_fd, "containers", config_container(c));
 }
 
 int config_write(const struct config *c, struct err *e)

@@ -20,6 +20,7 @@ struct config {
     size_t image_count;
     int stdin_fd, stdout_fd, stderr_fd, log_fd;
     int client_fd, listen_fd, lock_fd, exit_fd, vmm_log_fd, phases_fd;
+    int cpuid_cache_fd;
     bool tty, stdin_open, report_start;
     unsigned rows, cols;
     const struct process *process;

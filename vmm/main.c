@@ -8,6 +8,7 @@
 #include "base/auto.h"
 #include "base/err.h"
 #include "base/parse.h"
+#include "vmm/arch/arch.h"
 #include "vmm/boot.h"
 #include "vmm/config.h"
 #include "vmm/phases.h"
@@ -18,7 +19,8 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 125 };
 
 struct options {
     int config_fd;
-    int blob_fd; /* -1: run */
+    int blob_fd;          /* -1: run */
+    int kvm_fd, cache_fd; /* fill the cache and nothing else */
 };
 
 static int parse_fd(const char *text, int *out)
@@ -33,15 +35,17 @@ static int parse_fd(const char *text, int *out)
 static int parse_options(int argc, char **argv, struct options *o,
                          struct err *e)
 {
-    *o = (struct options){-1, -1};
+    *o = (struct options){-1, -1, -1, -1};
     for (int i = 1; i < argc; i += 2) {
-        int *out = strcmp(argv[i], "--config-fd") == 0 ? &o->config_fd
-                   : strcmp(argv[i], "--blob-fd") == 0 ? &o->blob_fd
-                                                       : NULL;
+        int *out = strcmp(argv[i], "--config-fd") == 0  ? &o->config_fd
+                   : strcmp(argv[i], "--blob-fd") == 0  ? &o->blob_fd
+                   : strcmp(argv[i], "--kvm-fd") == 0   ? &o->kvm_fd
+                   : strcmp(argv[i], "--cache-fd") == 0 ? &o->cache_fd
+                                                        : NULL;
         if (out == NULL || parse_fd(argv[i + 1], out) < 0)
             return err_set(e, -EINVAL, "bad argument \"%s\"", argv[i]);
     }
-    if (o->config_fd < 0)
+    if (o->config_fd < 0 && (o->kvm_fd < 0 || o->cache_fd < 0))
         return err_set(e, -EINVAL,
                        "usage: limpet-vmm --config-fd N [--blob-fd M]; it is "
                        "started by limpet run");
@@ -84,8 +88,11 @@ static int run(int argc, char **argv, uint64_t start_ns, struct err *e)
 {
     static struct vm_config config; /* threads use it until the process ends */
     struct options o;
-    if (parse_options(argc, argv, &o, e) < 0 ||
-        load_config(o.config_fd, &config, e) < 0)
+    if (parse_options(argc, argv, &o, e) < 0)
+        return e->code;
+    if (o.config_fd < 0)
+        return arch_cache_save(o.kvm_fd, o.cache_fd, e);
+    if (load_config(o.config_fd, &config, e) < 0)
         return e->code;
     if (o.blob_fd >= 0)
         return boot_write_blob(&config, o.blob_fd, e);

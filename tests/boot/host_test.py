@@ -95,6 +95,29 @@ def case_user(place):
             assert os.lstat(os.path.join(base, name)).st_uid == int(UID), (base, name)
 
 
+def case_cpuid_cache(place):
+    """Made by the first run, whoever wins; damage and age do no harm."""
+    place.env["LIMPET_ROOT"] = root = place.folder + "/store"
+    image = "oci:" + place.folder + "/image"
+    runs = [subprocess.Popen(place.command([], "run", "--rm", image, "echo", "x"), env=place.env, text=True,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) for _ in range(8)]
+    assert [p.communicate(timeout=60)[0] for p in runs] == ["x\n"] * 8
+    (name,) = os.listdir(root + "/cache")
+    path = f"{root}/cache/{name}"
+    with open(path, "rb") as f:
+        good = f.read()
+    assert name.startswith("cpuid-") and len(good) > 1000
+    shutil.copy(path, root + "/cache/cpuid-old")
+    for content in (b"", good[:-1], b"rubbish" * 500):
+        os.chmod(path, 0o600)
+        with open(path, "wb") as f:
+            f.write(content)
+        assert place.run([], "--rm", image, "echo", "x").stdout == "x\n"
+    os.unlink(path)
+    assert place.run([], "--rm", image, "echo", "x").stdout == "x\n"
+    assert os.listdir(root + "/cache") == [name]
+
+
 def case_other_user(place):
     p = place.run(as_user(), "oci:" + place.folder + "/image", "true")
     assert p.returncode == 125 and "no permission: add your user to its group (usermod -aG kvm USER)" in p.stderr, p

@@ -425,18 +425,43 @@ def case_blob():
         b"/bin/x\0y\0A=b\0/\0limpet\0/etc/f\0text"), rec[strings:]
 
 
+def fnv1a(data):
+    h = 0xcbf29ce484222325
+    for byte in data:
+        h = (h ^ byte) * 0x100000001b3 % (1 << 64)
+    return h
+
+
 def case_cpuid_cache():
     kvm = os.open("/dev/kvm", os.O_RDWR)
-    table = bytearray(struct.pack("<II", 256, 0) + bytes(256 * 40))
-    fcntl.ioctl(kvm, 0xC008AE05, table)
+    with tempfile.TemporaryFile() as f:
+        subprocess.run([VMM, "--kvm-fd", str(kvm), "--cache-fd", str(f.fileno())],
+                       pass_fds=[kvm, f.fileno()], check=True, timeout=20)
+        f.seek(0)
+        good = f.read()
     os.close(kvm)
-    count = struct.unpack_from("<I", table)[0]
-    for content in (bytes(table[:8 + 40 * count]), b"rubbish"):
+    head, table = bytearray(good[:56]), bytearray(good[56:])
+    assert struct.unpack_from("<I", table)[0] * 40 + 8 == len(table)
+    # Addresses of 51 bits: KVM refuses such a table, so this one is seen.
+    strange = table[:]
+    for at in range(8, len(strange), 40):
+        if struct.unpack_from("<I", strange, at)[0] == 0x80000008:
+            strange[at + 13] = 51
+    struct.pack_into("<Q", head, 8, fnv1a(strange))
+    other_cpu = head[:]
+    other_cpu[24] ^= 1
+    for content, used in ((good, None), (head + strange, True), (good[:56] + strange, False),
+                          (other_cpu + strange, False), (head + strange[:-40], False),
+                          (head + strange + b"x", False), (b"rubbish", False), (b"", False)):
         with tempfile.TemporaryFile() as f:
             f.write(content)
             f.flush()
             vm, _, _ = run("irq", "1", cpuid=f.fileno())
-            ends(vm, 0, "exited", 0)
+            if used:
+                record = ends(vm, 125, "monitor", 125)
+                assert "KVM_SET_CPUID2" in record["message"], record
+            else:
+                ends(vm, 0, "exited", 0)
 
 
 def status_of(pid, task):

@@ -122,6 +122,13 @@ int arch_fdt_machine(const struct arch_vm *vm, void *fdt);
 enum { ARCH_FDT_IRQ_CELLS = 3 };
 unsigned arch_fdt_irq(unsigned line, uint32_t cells[ARCH_FDT_IRQ_CELLS]);
 
+/*
+ * Write to `fd` (empty) what arch_want.cpuid_fd may be in later runs on this
+ * host, so that they need not ask KVM. Readers check that it is whole and was
+ * made on this CPU. -ENOTSUP: nothing is worth it here.
+ */
+int arch_cache_save(int kvm_fd, int fd, struct err *e);
+
 /* On the thread that will run it. CPU 0 comes first and alone: it finds out
  * vm->user_kernel and vm->counter_hz. */
 int arch_vcpu_init(struct arch_vcpu *v, struct arch_vm *vm, unsigned index,

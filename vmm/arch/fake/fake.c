@@ -111,3 +111,10 @@ uint64_t arch_counter(void)
 {
     return fake.next;
 }
+
+int arch_cache_save(int kvm_fd, int fd, struct err *e)
+{
+    (void)kvm_fd;
+    (void)fd;
+    return err_set(e, -ENOTSUP, "nothing to cache");
+}

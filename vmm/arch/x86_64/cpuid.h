@@ -18,8 +18,8 @@ static inline size_t cpuid_size(unsigned entries)
 
 /*
  * What this host's KVM supports, into a table of CPUID_ENTRIES_MAX: from
- * `cache_fd` (the bytes of struct kvm_cpuid2 as KVM returned them; -1: none)
- * or else from KVM. Allocates nothing.
+ * `cache_fd` (what arch_cache_save() wrote, on this CPU; -1: none) or else from
+ * KVM. Allocates nothing.
  */
 int cpuid_load(int kvm_fd, int cache_fd, struct kvm_cpuid2 *out, struct err *e);
 
