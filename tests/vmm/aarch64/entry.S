@@ -3,6 +3,13 @@
  * gpa and at 0xffff000000000000 + gpa, exception vectors. */
     .equ PHYSMAP, 0xffff000000000000
 
+    .section .note.limpet, "a", @note
+    .balign 4
+    .long 7, 4, 1
+    .asciz "Limpet"
+    .balign 4
+    .long 1                     /* BOOT_VERSION */
+
     .section .text.start, "ax"
     .globl toy_start, toy_start_other
 toy_start:                      /* x0: gpa of boot_info */

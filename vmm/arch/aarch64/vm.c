@@ -108,3 +108,10 @@ uint64_t arch_counter(void)
     __asm__ volatile("isb; mrs %0, cntvct_el0" : "=r"(now));
     return now;
 }
+
+int arch_cache_save(int kvm_fd, int fd, struct err *e)
+{
+    (void)kvm_fd;
+    (void)fd;
+    return err_set(e, -ENOTSUP, "nothing to cache on this architecture");
+}
