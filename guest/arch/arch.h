@@ -20,6 +20,14 @@
  *   ARCH_PHYSMAP          kernel address of paddr 0 (uint64_t expression)
  *   ARCH_KERNEL_END       first paddr after the kernel image (expression)
  *   ARCH_HAS_LEGACY_CALLS 1 if the table has open(2), fork(2), stat(2) ...
+ *   ARCH_BREAK_FIRST      1 if an entry must be none, and flushed, before it
+ *                         may name another page
+ *   ARCH_ICACHE_APART     1 if arch_sync_icache() is to be called for RAM that
+ *                         becomes executable
+ *   ARCH_IRQ_CELLS        cells of one interrupt in a device tree
+ *   inline: arch_mmio_read32(const volatile void *), arch_mmio_read8(...),
+ *     arch_mmio_write32(volatile void *, uint32_t): device registers, by
+ *     instructions that a hypervisor can serve
  *   <arch_nr.h>           LX_SYSCALLS of this architecture
  */
 #pragma once
@@ -50,6 +58,9 @@ void arch_halt(void);
 void arch_timer_set(nsec_t deadline);
 /* Interrupt `cpu` so that it looks at its run queue. */
 void arch_kick(uint32_t cpu);
+/* Line (core/irq.h) of the index-th interrupt in an `interrupts` property that
+ * has as many; UINT32_MAX: not a device's. */
+uint32_t arch_irq_line(const void *cells, unsigned index);
 /* Enable device line (core/irq.h). 0 or -EINVAL. */
 int arch_irq_enable_line(uint32_t line);
 /* Counter in nanoseconds since boot; same on all CPUs. */
@@ -97,6 +108,9 @@ int arch_signal_frame(struct task *t, const struct k_sigaction *sa,
 /* rt_sigreturn: registers and *mask from the frame. 0 or -EFAULT. */
 int arch_signal_return(struct task *t, uint64_t *mask);
 uint64_t arch_min_sigstack(void); /* AT_MINSIGSTKSZ, bytes */
+/* Code that exec puts into every program at aspace.user_page, at most a page:
+ * where handlers return to. NULL: none. */
+const void *arch_user_page(size_t *size);
 
 /* --- memory --- */
 
@@ -108,8 +122,11 @@ void arch_root_set(struct arch_aspace *as, unsigned index, uint64_t entry);
 /* Entries for [start, end) were removed or lost rights: no CPU uses the old
  * ones when this returns. */
 void arch_flush(struct arch_aspace *as, uint64_t start, uint64_t end);
-/* Instructions were written to this kernel-mapped page (arm64). */
-void arch_sync_icache(void *page);
+/* Every other CPU that runs a program of `as` executes a full barrier before
+ * this returns, and this one too: membarrier(2). Interrupts on. */
+void arch_barrier(struct arch_aspace *as);
+/* What was written here will be executed: whole pages, kernel address. */
+void arch_sync_icache(void *page, size_t size);
 /* Bytes NOT copied because of a fault; either side may be user memory that
  * was range-checked. n = 0 is fine. */
 size_t arch_copy_user(void *to, const void *from, size_t n);

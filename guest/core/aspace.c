@@ -91,6 +91,7 @@ int aspace_fork(struct aspace *child, struct aspace *parent)
     child->brk_start = parent->brk_start;
     child->brk = parent->brk;
     child->stack_top = parent->stack_top;
+    child->user_page = parent->user_page;
     child->mmap_top = parent->mmap_top;
     child->arg_start = parent->arg_start;
     child->arg_end = parent->arg_end;
@@ -392,7 +393,7 @@ static bool aspace_info(struct aspace *as, uint64_t from, bool count,
             .flags =
                 (v->flags & VMA_SHARED) != 0 ? LX_MAP_SHARED : LX_MAP_PRIVATE,
             .file = v->file,
-            .name = vma_name(v),
+            .name = v->start == as->user_page ? "[vdso]" : vma_name(v),
             .rss = count ? pt_count(as, v->start, v->end) << PAGE_SHIFT : 0,
         };
         if (v->file != NULL)

@@ -280,6 +280,23 @@ static int exec_stack(struct exec *x)
 
 /* --- building and switching --- */
 
+static int exec_user_page(struct aspace *as)
+{
+    size_t size;
+    const void *code = arch_user_page(&size);
+    if (code == NULL)
+        return 0;
+    int64_t at = aspace_map(as, 0, PAGE_SIZE, LX_PROT_READ | LX_PROT_WRITE,
+                            LX_MAP_PRIVATE | LX_MAP_ANONYMOUS, NULL, 0);
+    if (at < 0)
+        return (int)at;
+    as->user_page = (uint64_t)at;
+    if (aspace_copy_in(as, as->user_page, code, size) != size)
+        return -ENOMEM;
+    return aspace_protect(as, as->user_page, PAGE_SIZE,
+                          LX_PROT_READ | LX_PROT_EXEC);
+}
+
 static int exec_load(struct exec *x)
 {
     int r = elf_load(x->as, x->file, false, &x->image);
@@ -297,7 +314,8 @@ static int exec_load(struct exec *x)
         return r;
     x->as->brk_start = x->image.end + (krandom_u64() % BRK_PAGES) * PAGE_SIZE;
     x->as->brk = x->as->brk_start;
-    return exec_stack(x);
+    r = exec_user_page(x->as);
+    return r < 0 ? r : exec_stack(x);
 }
 
 static void exec_set_ids(struct exec *x)

@@ -58,8 +58,7 @@ static int fault_copy(struct aspace *as, struct vma *v, uint64_t addr,
             as->rss_file--;
     }
     v->flags |= v->file != NULL ? VMA_PRIVATE : 0;
-    pte_set(entry, pte_leaf(to, v->prot, true, 0));
-    arch_flush(&as->arch, addr, addr + PAGE_SIZE);
+    pte_replace(as, addr, entry, pte_leaf(to, v->prot, true, 0));
     page_put(from);
     fault_rss(as);
     return 0;
@@ -289,9 +288,8 @@ static int fault_shared_write(struct aspace *as, const struct vma *v,
             page_put(page.pa);
             r = -ENOMEM;
         } else {
-            pte_set(entry, pte_leaf(page.pa, now->prot, true, 0));
             as->rss_file += old == 0;
-            arch_flush(&as->arch, addr, addr + PAGE_SIZE);
+            pte_replace(as, addr, entry, pte_leaf(page.pa, now->prot, true, 0));
             if (old != 0)
                 page_put(old);
         }

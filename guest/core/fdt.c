@@ -132,6 +132,27 @@ bool fdt_next_compatible(struct fdt_node *n, const char *compat)
     return false;
 }
 
+bool fdt_next_with(struct fdt_node *n, const char *name, const char *value)
+{
+    struct fdt_token t;
+    uint32_t off = n->off;
+    while (fdt_token(&off, &t)) {
+        struct fdt_node here = {off};
+        if (t.kind != FDT_BEGIN_NODE)
+            continue;
+        uint32_t size;
+        const char *p = fdt_prop(&here, name, &size);
+        if (p == NULL)
+            continue;
+        if (value == NULL ||
+            (size == strlen(value) + 1 && memcmp(p, value, size) == 0)) {
+            *n = here;
+            return true;
+        }
+    }
+    return false;
+}
+
 uint32_t fdt_cell(const void *prop, unsigned index)
 {
     return be32((const uint8_t *)prop + 4 * (size_t)index);

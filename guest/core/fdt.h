@@ -12,6 +12,8 @@ struct fdt_node {
 int fdt_init(const void *blob, size_t size); /* 0 or -EINVAL */
 /* Next node whose `compatible` list has `compat`; start with off = 0. */
 bool fdt_next_compatible(struct fdt_node *n, const char *compat);
+/* Next node with this property, a string that is `value` (NULL: any). */
+bool fdt_next_with(struct fdt_node *n, const char *name, const char *value);
 /* Property or NULL; *size in bytes. Big-endian cells. */
 const void *fdt_prop(const struct fdt_node *n, const char *name,
                      uint32_t *size);

@@ -36,7 +36,23 @@ uint64_t pte_leaf(paddr_t pa, uint32_t prot, bool writable, unsigned level)
         rights |= ARCH_PROT_WRITE;
     if ((prot & LX_PROT_EXEC) != 0)
         rights |= ARCH_PROT_EXEC;
+    /* The image window is clean: nobody writes there. */
+    if (ARCH_ICACHE_APART && (prot & LX_PROT_EXEC) != 0 && frame_at(pa) != NULL)
+        arch_sync_icache(page_virt(pa), level_size(level));
     return arch_pte_leaf(pa, rights, level);
+}
+
+void pte_replace(struct aspace *as, uint64_t va, uint64_t *entry,
+                 uint64_t value)
+{
+    if (ARCH_BREAK_FIRST && arch_pte_present(*entry)) {
+        pte_set(entry, arch_pte_none());
+        arch_flush(&as->arch, va, va + PAGE_SIZE);
+        pte_set(entry, value);
+        return;
+    }
+    pte_set(entry, value);
+    arch_flush(&as->arch, va, va + PAGE_SIZE);
 }
 
 bool pt_next(struct aspace *as, uint64_t *at, uint64_t end, struct pt_span *s)

@@ -38,6 +38,11 @@ static inline void pte_set(uint64_t *entry, uint64_t value)
 /* Entry for `pa` in a region with `prot` (LX_PROT_*). */
 uint64_t pte_leaf(paddr_t pa, uint32_t prot, bool writable, unsigned level);
 
+/* *entry, of `va`, shall name another page: when this returns no CPU uses the
+ * old one. */
+void pte_replace(struct aspace *as, uint64_t va, uint64_t *entry,
+                 uint64_t value);
+
 /* Neighbouring entries of one table. */
 struct pt_span {
     uint64_t *entry;

@@ -119,15 +119,9 @@ int64_t sys_futex(const uint64_t *a)
 #define MEMBARRIER_PRIVATE_EXPEDITED          (1 << 3)
 #define MEMBARRIER_REGISTER_PRIVATE_EXPEDITED (1 << 4)
 
-/* Every CPU that runs a program at this moment enters the kernel before this
- * returns. The barrier of arch_flush does exactly that for one aspace. */
-static int64_t membarrier_flush(void)
+static int64_t membarrier_private(void)
 {
-    struct aspace *as = current()->proc->aspace;
-
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    arch_flush(&as->arch, 0, PAGE_SIZE);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    arch_barrier(&current()->proc->aspace->arch);
     return 0;
 }
 
@@ -140,7 +134,7 @@ int64_t sys_membarrier(const uint64_t *a)
         return MEMBARRIER_PRIVATE_EXPEDITED |
                MEMBARRIER_REGISTER_PRIVATE_EXPEDITED;
     case MEMBARRIER_REGISTER_PRIVATE_EXPEDITED: return 0;
-    case MEMBARRIER_PRIVATE_EXPEDITED: return membarrier_flush();
+    case MEMBARRIER_PRIVATE_EXPEDITED: return membarrier_private();
     default: return -EINVAL;
     }
 }

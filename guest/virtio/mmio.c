@@ -5,6 +5,7 @@
 #include "abi/virtio_mmio.h"
 #include "abi/virtio_ring.h"
 
+#include "guest/arch/arch.h"
 #include "guest/core/klib.h"
 #include "guest/core/kmem.h"
 #include "guest/core/log.h"
@@ -15,14 +16,12 @@
 
 static uint32_t mmio_read(const struct virtio_device *d, uint32_t reg)
 {
-    const volatile uint32_t *at = page_virt(d->regs + reg);
-    return *at;
+    return arch_mmio_read32(page_virt(d->regs + reg));
 }
 
 static void mmio_write(const struct virtio_device *d, uint32_t reg, uint32_t v)
 {
-    volatile uint32_t *at = page_virt(d->regs + reg);
-    *at = v;
+    arch_mmio_write32(page_virt(d->regs + reg), v);
 }
 
 void virtq_doorbell(struct virtq *q)
@@ -59,7 +58,7 @@ static int preset_start(struct virtio_device *d, uint32_t count)
     const void *cells = fdt_prop(&d->node, "limpet,queues", &size);
     const void *irqs = fdt_prop(&d->node, "interrupts", &irq_size);
     if (cells == NULL || size < count * QUEUE_CELLS * 4 || irqs == NULL ||
-        irq_size < (count + 1) * 4)
+        irq_size < (count + 1) * ARCH_IRQ_CELLS * 4)
         return -EINVAL;
     for (uint32_t i = 0; i < count; i++) {
         struct virtq *q = &d->queues[i];
@@ -72,7 +71,7 @@ static int preset_start(struct virtio_device *d, uint32_t count)
         q->avail = page_virt(fdt_cell2(cells, at + 2));
         q->used = page_virt(fdt_cell2(cells, at + 4));
         q->irq.fn = preset_interrupt;
-        int r = irq_attach(fdt_cell(irqs, i + 1), &q->irq);
+        int r = irq_attach(arch_irq_line(irqs, i + 1), &q->irq);
         if (r < 0)
             return r;
     }
@@ -152,8 +151,9 @@ static int standard_start(struct virtio_device *d, uint64_t want,
     uint32_t size;
     const void *irqs = fdt_prop(&d->node, "interrupts", &size);
     d->irq.fn = level_interrupt;
-    int r = irqs != NULL && size >= 4 ? irq_attach(fdt_cell(irqs, 0), &d->irq)
-                                      : -EINVAL;
+    int r = irqs != NULL && size >= ARCH_IRQ_CELLS * 4
+                ? irq_attach(arch_irq_line(irqs, 0), &d->irq)
+                : -EINVAL;
     if (r == 0)
         mmio_write(d, VIRTIO_MMIO_REG_STATUS, status | VIRTIO_STATUS_DRIVER_OK);
     return r;
@@ -192,13 +192,12 @@ void virtio_config_read(struct virtio_device *d, uint32_t off, void *to,
             memcpy(to, d->config + off, MIN(size, d->config_size - off));
         return;
     }
-    const volatile uint8_t *at =
-        page_virt(d->regs + VIRTIO_MMIO_REG_CONFIG + off);
+    const char *at = page_virt(d->regs + VIRTIO_MMIO_REG_CONFIG + off);
     uint32_t before;
     do { /* 4.2.2.2: until nothing changed while we read */
         before = mmio_read(d, VIRTIO_MMIO_REG_CONFIG_GENERATION);
         for (uint32_t i = 0; i < size; i++)
-            out[i] = at[i];
+            out[i] = arch_mmio_read8(at + i);
     } while (mmio_read(d, VIRTIO_MMIO_REG_CONFIG_GENERATION) != before);
 }
 

@@ -8,6 +8,7 @@ fail=0
 for h in $(find abi base boards image vmm supervisor cli guest -name '*.h' ! -path '*/fake/*' | sort); do
     case $h in
     guest/arch/*/include/*) continue ;; # found as <arch_types.h> below
+    guest/arch/aarch64/*) set -- -ffreestanding -Iguest/arch/aarch64/include ;;
     guest/* | abi/*) set -- -ffreestanding -Iguest/arch/x86_64/include ;;
     *) set -- -D_GNU_SOURCE ;;
     esac

@@ -16,6 +16,7 @@
 #include "guest/arch/fake/smp.h"
 #include "guest/core/aspace.h"
 #include "guest/core/cpu.h"
+#include "guest/core/fdt.h"
 #include "guest/core/main.h"
 #include "guest/core/page.h"
 #include "guest/core/sched.h"
@@ -141,6 +142,11 @@ void arch_kick(uint32_t cpu)
 {
     if (fake_smp)
         fake_smp_kick(cpu);
+}
+
+uint32_t arch_irq_line(const void *cells, unsigned index)
+{
+    return fdt_cell(cells, index);
 }
 
 int arch_irq_enable_line(uint32_t line)
@@ -340,9 +346,21 @@ void arch_flush(struct arch_aspace *as, uint64_t start, uint64_t end)
     as->flushes++;
 }
 
-void arch_sync_icache(void *page)
+void arch_barrier(struct arch_aspace *as)
+{
+    as->flushes++;
+}
+
+void arch_sync_icache(void *page, size_t size)
 {
     (void)page;
+    (void)size;
+}
+
+const void *arch_user_page(size_t *size)
+{
+    *size = 0;
+    return NULL;
 }
 
 /* Host address behind a user address, or NULL: a page-table walk. */

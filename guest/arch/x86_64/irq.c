@@ -5,6 +5,7 @@
 #include "guest/arch/x86_64/apic.h"
 #include "guest/arch/x86_64/x86.h"
 #include "guest/core/cpu.h"
+#include "guest/core/fdt.h"
 #include "guest/core/timer.h"
 
 void irq_serve(unsigned vector)
@@ -37,6 +38,11 @@ void irq_serve(unsigned vector)
 void arch_kick(uint32_t cpu)
 {
     platform->ipi(cpu, VEC_KICK);
+}
+
+uint32_t arch_irq_line(const void *cells, unsigned index)
+{
+    return fdt_cell(cells, index);
 }
 
 int arch_irq_enable_line(uint32_t line)

@@ -171,3 +171,17 @@ void arch_flush(struct arch_aspace *as, uint64_t start, uint64_t end)
     platform->flush(as, start, end);
     arch_irq_restore(flags);
 }
+
+/* The interrupt that asks for a flush is a barrier too. */
+void arch_barrier(struct arch_aspace *as)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    arch_flush(as, 0, PAGE_SIZE);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+void arch_sync_icache(void *page, size_t size)
+{
+    (void)page; /* the processor does it */
+    (void)size;
+}

@@ -36,6 +36,9 @@ struct arch_cpu {
 /* clone(2): which argument word is what. */
 #define ARCH_CLONE_ARG_CTID 3
 #define ARCH_CLONE_ARG_TLS  4
+#define ARCH_BREAK_FIRST    0
+#define ARCH_ICACHE_APART   0
+#define ARCH_IRQ_CELLS      1
 
 extern uint64_t fake_physmap;    /* host address of paddr 0 */
 extern uint64_t fake_kernel_end; /* paddr */
@@ -61,6 +64,23 @@ static inline void arch_irq_on(void)
 
 static inline void arch_pause(void)
 {
+}
+
+/* --- device registers --- */
+
+static inline uint32_t arch_mmio_read32(const volatile void *at)
+{
+    return *(const volatile uint32_t *)at;
+}
+
+static inline uint8_t arch_mmio_read8(const volatile void *at)
+{
+    return *(const volatile uint8_t *)at;
+}
+
+static inline void arch_mmio_write32(volatile void *at, uint32_t v)
+{
+    *(volatile uint32_t *)at = v;
 }
 
 /* Entries: x86-like bits, so that the walker sees what it expects. */

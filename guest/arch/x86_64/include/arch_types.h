@@ -17,6 +17,9 @@ struct cpu_tables;
 /* clone(2): which argument word is what. */
 #define ARCH_CLONE_ARG_CTID 3
 #define ARCH_CLONE_ARG_TLS  4
+#define ARCH_BREAK_FIRST    0
+#define ARCH_ICACHE_APART   0
+#define ARCH_IRQ_CELLS      1
 
 extern char arch_kernel_end[];                       /* link.ld */
 #define ARCH_PHYSMAP    UINT64_C(0xffff888000000000) /* kernel va of paddr 0 */
@@ -172,6 +175,23 @@ static inline void arch_pause(void)
                              a->flush_done,
                          0))
         arch_flush_serve();
+}
+
+/* --- device registers --- */
+
+static inline uint32_t arch_mmio_read32(const volatile void *at)
+{
+    return *(const volatile uint32_t *)at;
+}
+
+static inline uint8_t arch_mmio_read8(const volatile void *at)
+{
+    return *(const volatile uint8_t *)at;
+}
+
+static inline void arch_mmio_write32(volatile void *at, uint32_t v)
+{
+    *(volatile uint32_t *)at = v;
 }
 
 /* --- page-table entries: Intel SDM volume 3, 4.5 --- */
