@@ -52,10 +52,10 @@ static int launch_open_kvm(struct launch *l, struct err *e)
     return err_set(e, code, "/dev/kvm: %s", strerror(-code));
 }
 
-static int launch_open_kernel(struct launch *l, struct err *e)
+static int launch_open_kernel(struct launch *l, bool emulate, struct err *e)
 {
     char name[64];
-    l->kernel = host_open(&l->host, l->host.kernel, e);
+    l->kernel = host_open(&l->host, emulate ? l->host.boot : l->host.kernel, e);
     if (l->kernel < 0)
         return l->kernel;
     (void)snprintf(name, sizeof(name), "%s.debug", l->host.kernel);
@@ -63,18 +63,6 @@ static int launch_open_kernel(struct launch *l, struct err *e)
     if (l->symbols < 0)
         l->symbols = -1; /* backtraces in addresses, then */
     return 0;
-}
-
-static int launch_check_platform(const struct launch *l,
-                                 const struct run_opts *o, struct err *e)
-{
-    char mine[32];
-    (void)snprintf(mine, sizeof(mine), "linux/%s", l->host.arch);
-    if (o->platform == NULL || strcmp(o->platform, mine) == 0 ||
-        strcmp(o->platform, "linux") == 0)
-        return 0;
-    return err_set(e, -ENOTSUP, "--platform %.64s: this host runs %s only",
-                   o->platform, mine);
 }
 
 /* Days since 1970-01-01 to a date of the proleptic Gregorian calendar, in
@@ -332,7 +320,7 @@ int launch_start(struct launch *l, const struct run_opts *o, struct err *e)
     launch_mark(l, "cli_start");
     int code = host_init(&l->host, e);
     if (code == 0)
-        code = launch_check_platform(l, o, e);
+        code = host_set_platform(&l->host, o->platform, o->emulate, e);
     if (code == 0)
         code = cli_open_state(o->root, &l->state, e);
     if (code == 0 && !o->emulate) {
@@ -340,7 +328,7 @@ int launch_start(struct launch *l, const struct run_opts *o, struct err *e)
         l->kvm_refused = code < 0;
     }
     if (code == 0)
-        code = launch_open_kernel(l, e);
+        code = launch_open_kernel(l, o->emulate, e);
     if (code == 0)
         code = launch_prepare(l, o, e);
     if (code == 0)

@@ -138,8 +138,7 @@ pid_t emulate_start(const struct host *h, const struct config *c,
                     struct err *e)
 {
     struct emulate m = {.qemu = {.blob = -1}};
-    if (h->qemu == NULL)
-        return err_set(e, -ENOTSUP, "--accel emulate: not on this machine");
+    m.qemu.arm = strcmp(h->arch, "arm64") == 0;
     int code = qemu_find(h, m.qemu.path, e);
     if (code < 0)
         return code;

@@ -21,11 +21,22 @@ static const struct {
     const char *machine;
     const char *arch;
     const char *kernel;
+    const char *boot;
     const char *qemu;
 } host_archs[] = {
-    {"x86_64", "amd64", "limpet-kernel.x86_64", "qemu-system-x86_64"},
-    {"aarch64", "arm64", "limpet-kernel.arm64", NULL},
+    {"x86_64", "amd64", "limpet-kernel.x86_64", "limpet-kernel.x86_64",
+     "qemu-system-x86_64"},
+    {"aarch64", "arm64", "limpet-kernel.arm64", "limpet-kernel.arm64.image",
+     "qemu-system-aarch64"},
 };
+
+static void host_set_arch(struct host *h, size_t index)
+{
+    h->arch = host_archs[index].arch;
+    h->kernel = host_archs[index].kernel;
+    h->boot = host_archs[index].boot;
+    h->qemu = host_archs[index].qemu;
+}
 
 static int host_find_libexec(char out[PATH_MAX], struct err *e)
 {
@@ -56,13 +67,35 @@ int host_init(struct host *h, struct err *e)
     for (size_t i = 0; i < ARRAY_COUNT(host_archs); i++) {
         if (strcmp(u.machine, host_archs[i].machine) != 0)
             continue;
-        h->arch = host_archs[i].arch;
-        h->kernel = host_archs[i].kernel;
-        h->qemu = host_archs[i].qemu;
+        host_set_arch(h, i);
         return host_find_libexec(h->libexec, e);
     }
     return err_set(e, -ENOTSUP, "limpet does not run on %s machines",
                    u.machine);
+}
+
+int host_set_platform(struct host *h, const char *platform, bool emulate,
+                      struct err *e)
+{
+    char name[32];
+    const char *own = h->arch;
+    if (platform == NULL || strcmp(platform, "linux") == 0)
+        return 0;
+    for (size_t i = 0; i < ARRAY_COUNT(host_archs); i++) {
+        (void)snprintf(name, sizeof(name), "linux/%s", host_archs[i].arch);
+        if (strcmp(platform, name) != 0)
+            continue;
+        host_set_arch(h, i);
+        if (emulate || h->arch == own)
+            return 0;
+        return err_set(e, -ENOTSUP,
+                       "--platform %s: this host runs linux/%s only; --accel "
+                       "emulate runs it, slowly",
+                       name, own);
+    }
+    return err_set(e, -ENOTSUP,
+                   "--platform %.64s: must be linux/amd64 or linux/arm64",
+                   platform);
 }
 
 int host_open(const struct host *h, const char *name, struct err *e)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct err;
@@ -10,12 +11,18 @@ struct err;
 struct host {
     const char *arch;       /* as OCI writes it: "amd64" */
     const char *kernel;     /* file name of the guest kernel */
-    const char *qemu;       /* the emulator we know how to drive, or NULL */
+    const char *boot;       /* the same in the form that QEMU starts */
+    const char *qemu;       /* the emulator we know how to drive */
     char libexec[PATH_MAX]; /* where limpet-vmm and the kernel are */
 };
 
 /* LIMPET_LIBEXEC, else the directory of the running program. */
 int host_init(struct host *h, struct err *e);
+
+/* Choose the guests' architecture: `platform` is linux/ARCH, or "linux" or NULL
+ * for the host's own. Another than the host's only under emulation. */
+int host_set_platform(struct host *h, const char *platform, bool emulate,
+                      struct err *e);
 
 /* Open a file of libexec read-only. Returns the fd or a negative errno. */
 int host_open(const struct host *h, const char *name, struct err *e);

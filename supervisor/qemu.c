@@ -35,8 +35,8 @@ int qemu_find(const struct host *h, char out[4096], struct err *e)
     }
     return err_set(e, -ENOENT,
                    "--accel emulate needs %s: install it (apt-get install "
-                   "qemu-system-x86)",
-                   h->qemu);
+                   "qemu-system-%s)",
+                   h->qemu, strcmp(h->arch, "arm64") == 0 ? "arm" : "x86");
 }
 
 /* One "RW sectors FLAT path 0" line per file. QEMU opens the paths itself. */
@@ -123,22 +123,45 @@ static void qemu_add(struct qemu_args *a, char *flag, char *value)
         a->argv[a->count++] = value;
 }
 
-static void qemu_fill(struct qemu_args *a)
+/* What differs between the machines: docs/boot.md, boards/qemu-*. */
+struct qemu_machine {
+    char *machine, *cpu;
+    char *const *debug; /* how messages and power-off get out */
+};
+
+static const struct qemu_machine *qemu_machine(bool arm)
+{
+    static char microvm[] = "microvm,acpi=off", max[] = "max",
+                device[] = "-device",
+                con[] = "isa-debugcon,iobase=0xe9,chardev=debug",
+                end[] = "isa-debug-exit,iobase=0xf4,iosize=4";
+    static char virt[] = "virt,gic-version=3", a72[] = "cortex-a72",
+                serial[] = "-serial", debug[] = "chardev:debug";
+    static char *const x86_debug[] = {device, con, device, end, NULL};
+    static char *const arm_debug[] = {serial, debug, NULL};
+    static const struct qemu_machine x86 = {microvm, max, x86_debug};
+    static struct qemu_machine arm64 = {virt, a72, arm_debug};
+    if (!arm)
+        return &x86;
+    char *other = getenv("LIMPET_QEMU_MACHINE"); /* tests: GICv2 and others */
+    arm64.machine = other != NULL ? other : virt;
+    other = getenv("LIMPET_QEMU_CPU");
+    arm64.cpu = other != NULL ? other : a72;
+    return &arm64;
+}
+
+static void qemu_fill(struct qemu_args *a, const struct qemu_machine *m)
 {
     static char name[] = "qemu", machine[] = "-machine", accel[] = "-accel",
-                cpu[] = "-cpu", smp[] = "-smp", m[] = "-m",
+                cpu[] = "-cpu", smp[] = "-smp", memory[] = "-m",
                 global[] = "-global", kernel[] = "-kernel",
                 initrd[] = "-initrd", drive[] = "-drive", device[] = "-device",
                 chardev[] = "-chardev", nodefaults[] = "-nodefaults",
                 noconfig[] = "-no-user-config", noreboot[] = "-no-reboot",
                 display[] = "-display", serial[] = "virtio-serial-device",
                 blk[] = "virtio-blk-device,drive=root",
-                rng[] = "virtio-rng-device",
-                con[] = "isa-debugcon,iobase=0xe9,chardev=debug",
-                end[] = "isa-debug-exit,iobase=0xf4,iosize=4",
-                microvm[] = "microvm,acpi=off", tcg[] = "tcg", max[] = "max",
-                one[] = "1", modern[] = "virtio-mmio.force-legacy=false",
-                none[] = "none";
+                rng[] = "virtio-rng-device", tcg[] = "tcg", one[] = "1",
+                modern[] = "virtio-mmio.force-legacy=false", none[] = "none";
     static char ports[BOOT_PORT_COUNT][QEMU_ARG_SIZE] = {
         [BOOT_PORT_STDIO] = "virtserialport,chardev=port0,name=limpet.stdio",
         [BOOT_PORT_STDERR] = "virtserialport,chardev=port1,name=limpet.stderr",
@@ -148,12 +171,12 @@ static void qemu_fill(struct qemu_args *a)
     qemu_add(a, nodefaults, noconfig);
     qemu_add(a, noreboot, NULL);
     qemu_add(a, display, none);
-    qemu_add(a, machine, microvm);
+    qemu_add(a, machine, m->machine);
     qemu_add(a, global, modern);
     qemu_add(a, accel, tcg);
-    qemu_add(a, cpu, max);
+    qemu_add(a, cpu, m->cpu);
     qemu_add(a, smp, one);
-    qemu_add(a, m, a->memory);
+    qemu_add(a, memory, a->memory);
     qemu_add(a, kernel, a->kernel);
     qemu_add(a, initrd, a->blob);
     qemu_add(a, drive, a->disk);
@@ -165,8 +188,8 @@ static void qemu_fill(struct qemu_args *a)
         qemu_add(a, device, ports[i]);
     }
     qemu_add(a, chardev, a->debug);
-    qemu_add(a, device, con);
-    qemu_add(a, device, end);
+    for (size_t i = 0; m->debug[i] != NULL; i++)
+        qemu_add(a, m->debug[i], NULL);
     a->argv[a->count] = NULL;
 }
 
@@ -175,7 +198,7 @@ pid_t qemu_spawn(const struct qemu *q)
     struct qemu_args a = {.count = 0};
     posix_spawn_file_actions_t fa;
     qemu_format(q, &a);
-    qemu_fill(&a);
+    qemu_fill(&a, qemu_machine(q->arm));
     int code = posix_spawn_file_actions_init(&fa);
     if (code != 0)
         return -code;

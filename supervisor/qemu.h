@@ -2,6 +2,7 @@
 /* The command line and the files of an emulated VM. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -14,6 +15,7 @@ struct imagespec;
 
 struct qemu {
     char path[4096]; /* of the emulator */
+    bool arm;        /* -M virt instead of -M microvm */
     uint64_t memory; /* bytes */
     int kernel;      /* fds, borrowed */
     int blob;

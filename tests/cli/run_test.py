@@ -171,7 +171,10 @@ def test_bad_usage(box):
         assert p.returncode == 125 and why in p.stderr, (args, p)
         assert "See 'limpet run --help'." in p.stderr
     check(box.limpet("run", "--platform", "linux/s390x", box.image), 125, "",
-          "--platform linux/s390x: this host runs linux/")
+          "--platform linux/s390x: must be linux/amd64 or linux/arm64")
+    other = "linux/arm64" if os.uname().machine == "x86_64" else "linux/amd64"
+    check(box.limpet("run", "--platform", other, box.image), 125, "",
+          f"--platform {other}: this host runs linux/.*--accel emulate")
     check(box.limpet("run", "debian"), 125, "",
           "debian: not an image reference")
     check(box.limpet("run", "oci:/nowhere"), 125, "", "/nowhere: No such file")
