@@ -53,10 +53,14 @@ if [ $mode = quick ]; then
 else
     build "$work/clang" "clang, with the fuzz targets" -DCMAKE_C_COMPILER=clang -DLIMPET_FUZZ=ON
     build "$work/asan" "gcc, ASan and UBSan" -DCMAKE_C_COMPILER=gcc -DLIMPET_SANITIZE=ON
-    step "making test images from Debian packages"
-    ARCHES=amd64 tests/fixtures/make-images.sh "$LIMPET_IMAGES"
-    step "downloading the kernel of the emulated host"
+    step "downloading libraries for arm64, kernels of the emulated hosts"
+    tools/packages.sh cross
+    tools/sysroot.sh arm64
     tests/lab/lab.sh --prepare
+    tests/lab/lab.sh --arch arm64 --prepare
+    build "$work/arm64" "gcc for arm64" -DCMAKE_TOOLCHAIN_FILE="$PWD/cmake/aarch64.cmake"
+    step "making test images from Debian packages, amd64 and arm64"
+    ARCHES="amd64 arm64" tests/fixtures/make-images.sh "$LIMPET_IMAGES"
     step "host code under ASan and UBSan, fuzz targets"
     run "$work/asan" -R '^(unit|image)_' -E '^unit_guest' -j2
     run "$work/clang" -R '^fuzz_' -j2

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # packages.sh GROUP...: install the Debian packages of these groups that are
-# missing. Groups: build demo emulate test bench. Does nothing (and needs nothing) if all are
+# missing. Groups: build demo emulate cross test bench. Does nothing (and needs nothing) if all are
 # there; otherwise it needs root and Debian's mirror.
 set -euo pipefail
 declare -A GROUP=(
@@ -9,6 +9,7 @@ declare -A GROUP=(
         libssl-dev libzstd-dev zlib1g-dev pkgconf"
     [demo]="python3 busybox-static"
     [emulate]="qemu-system-x86"
+    [cross]="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm"
     [test]="libcmocka-dev clang-format clang-tidy python3 jq erofs-utils attr busybox-static
         runc crun skopeo umoci golang-go rustc libclang-rt-14-dev gcovr qemu-system-x86
         qemu-system-common cpio kmod musl-tools iproute2 util-linux strace

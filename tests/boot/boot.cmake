@@ -18,3 +18,14 @@ add_test(NAME boot_host COMMAND ${Python3_EXECUTABLE}
   ${CMAKE_CURRENT_LIST_DIR}/host_test.py)
 set_tests_properties(boot_host PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
   ENVIRONMENT "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin")
+
+# Emulated arm64 hosts (EL2), one boot each: a server with GICv3, a Raspberry
+# Pi 4 with GICv2, and a short list on two more. The programs are the cross
+# build that tools/check.sh makes in arm64/.
+foreach(host n1 a72 smoke)
+  add_test(NAME boot_lab_arm64_${host} COMMAND
+    ${CMAKE_CURRENT_LIST_DIR}/arm64.sh ${host} ${CMAKE_BINARY_DIR}/arm64
+    ${CMAKE_BINARY_DIR}/images)
+  set_tests_properties(boot_lab_arm64_${host} PROPERTIES SKIP_RETURN_CODE 77
+    TIMEOUT 1500 RUN_SERIAL ON LABELS slow)
+endforeach()

@@ -5,14 +5,18 @@ to expect, the oracle is the host's own kernel: the same command in the same
 files under chroot must give the same stdout, stderr and exit code."""
 import os
 
+ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, "?")
+OTHER = "arm64" if ARCH == "amd64" else "amd64"
+
 
 class Case:
     def __init__(self, name, image, *cmd, flags=(), stdin=None, code=None, out=None, err=None,
-                 smoke=False, native=True, slow=False, lines=False):
+                 smoke=False, native=True, slow=False, lines=False, foreign=False):
         self.name, self.image, self.cmd = name, image, list(cmd)
         self.flags, self.stdin = list(flags), stdin
         self.code, self.out, self.err = code, out, err  # out, err: regular expressions
         self.smoke, self.slow = smoke, slow
+        self.foreign = foreign  # an image of another platform
         self.lines = lines  # judged line by line, with guest/conform/expect.cfg
         self.native = native and out is None and code is None
 
@@ -44,6 +48,8 @@ CASES = [
     Case("not_found_path", "busybox", "nosuchprogram", code=127, err="not found in"),
     Case("not_executable", "busybox", "/etc/passwd", code=126, err="permission denied"),
     Case("directory", "busybox", "/etc", code=126, err="permission denied|is a directory"),
+    Case("other_platform", f"only{OTHER}", "x", foreign=True, smoke=True, code=125, out="",
+         err=f"linux/{ARCH}.*linux/{OTHER}"),
     sh("env", "env | sort", flags=["-e", "A=1", "-e", "B=two words"], native=False, code=0,
        out=r"A=1\nB=two words\nHOME=/root\nHOSTNAME=[0-9a-f]{12}\nPATH=[^\n]*\n(PWD=/\n)?(SHLVL=\d\n)?"),
     Case("workdir", "busybox", "sh", "-c", "pwd", flags=["-w", "/tmp/new/dir"], code=0, out="/tmp/new/dir\n"),

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""run.py PLATFORM [NAME-PREFIX...]: run the cases of cases.py.
+"""run.py PLATFORM [--smoke] [NAME-PREFIX...]: run the cases of cases.py.
 
 PLATFORM: kvm (this machine's /dev/kvm), emulate (QEMU without KVM), native
 (only the oracle). Prints one TAP line per case. Environment: LIMPET_BIN (build/
-bin), LIMPET_IMAGES, LIMPET_ROOT. Exit 77 with a SKIP line when the platform is
+bin), LIMPET_IMAGES, LIMPET_ROOT; LIMPET_FLAGS: more options of `limpet run`;
+LAB: this is an emulated host, with more time for each case. Images without this
+machine's platform are left out. Exit 77 with a SKIP line when the platform is
 not there."""
 import fnmatch
 import itertools
+import json
 import os
 import re
 import subprocess
@@ -16,12 +19,13 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cases import CASES  # noqa: E402
+from cases import ARCH, CASES  # noqa: E402
 
 BIN = os.environ.get("LIMPET_BIN", "build/bin")
 IMAGES = os.environ.get("LIMPET_IMAGES", "build/images")
 BUILT = os.path.join(BIN, "../images")  # what the build itself makes
-LIMIT_S = {"kvm": 30, "emulate": 180, "native": 60}
+LIMIT_S = {"kvm": 150 if "LAB" in os.environ else 30, "emulate": 180, "native": 150}
+FLAGS = os.environ.get("LIMPET_FLAGS", "").split()
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Lines that only say where they ran.
 NOISE = re.compile(r"^limpet: .*emulat.*\n", re.M)
@@ -79,7 +83,7 @@ def guest_command(platform, case):
         command.append("-i")
     if platform == "emulate":
         command += ["--accel", "emulate"]
-    return command + case.flags + ["oci:" + image_path(case.image)] + case.cmd
+    return command + FLAGS + case.flags + ["oci:" + image_path(case.image)] + case.cmd
 
 
 def native_command(roots, case):
@@ -149,6 +153,19 @@ def judge(case, got, oracle):
     return None
 
 
+def image_there(case):
+    """It is made, and for this machine (or the case wants another's)."""
+    layout = image_path(case.image)
+    try:
+        with open(os.path.join(layout, "index.json")) as f:
+            digest = json.load(f)["manifests"][0]["digest"]
+        with open(os.path.join(layout, "blobs", *digest.split(":"))) as f:
+            there = [m["platform"]["architecture"] for m in json.load(f)["manifests"]]
+    except (OSError, KeyError):
+        return False
+    return case.foreign or ARCH in there
+
+
 def platform_missing(platform):
     if platform == "kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "/dev/kvm cannot be opened"
@@ -161,6 +178,8 @@ def platform_missing(platform):
 
 def main():
     platform, prefixes = sys.argv[1], sys.argv[2:]
+    smoke = "--smoke" in prefixes
+    prefixes = [p for p in prefixes if p != "--smoke"]
     missing = platform_missing(platform)
     if missing:
         print("SKIP", missing)
@@ -168,8 +187,8 @@ def main():
     failed = 0
     chosen = [c for c in CASES if (not prefixes or any(c.name.startswith(p) for p in prefixes)) and
               (platform != "emulate" or c.smoke or prefixes) and
-              (platform != "native" or c.native) and
-              os.path.exists(os.path.join(image_path(c.image), "index.json"))]
+              (c.smoke or not smoke) and
+              (platform != "native" or c.native) and image_there(c)]
     with tempfile.TemporaryDirectory() as folder:
         roots = Roots(folder)
         print(f"1..{len(chosen)}")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""unpack.py LAYOUT DEST: a plain unpack of an image of ours (amd64) with tar,
-for the oracle. Whiteouts as the image specification says."""
+"""unpack.py LAYOUT DEST: a plain unpack of an image of ours (of this machine's
+platform) with tar, for the oracle. Whiteouts as the image specification says."""
 import json
 import os
 import shutil
@@ -9,10 +9,11 @@ import subprocess
 import sys
 
 layout, dest = sys.argv[1:3]
+arch = "arm64" if os.uname().machine == "aarch64" else "amd64"
 blob = lambda digest: os.path.join(layout, "blobs", *digest.split(":"))
 doc = json.load(open(os.path.join(layout, "index.json")))
 while "layers" not in doc:
-    pick = [m for m in doc["manifests"] if m.get("platform", {}).get("architecture", "amd64") == "amd64"]
+    pick = [m for m in doc["manifests"] if m.get("platform", {}).get("architecture", arch) == arch]
     doc = json.load(open(blob(pick[0]["digest"])))
 os.makedirs(dest, exist_ok=True)
 for layer in doc["layers"]:

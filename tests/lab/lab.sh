@@ -105,9 +105,8 @@ download_x86_64() {
 # The same, and a userland for CMD; it stays as the root that CMD sees.
 download_arm64() {
     "$TOP/tools/sysroot.sh" arm64 "$CACHE/root" linux-image-cloud-arm64 busybox-static bash \
-        coreutils util-linux mount grep sed findutils procps iproute2 debianutils strace \
-        python3-minimal libpython3-stdlib libarchive13 libssl3 libjansson4 libfdt1 libcmocka0 \
-        libseccomp2 || die "cannot download the arm64 userland"
+        coreutils util-linux mount grep sed findutils tar gzip procps iproute2 debianutils strace \
+        python3-minimal libpython3-stdlib libarchive13 libssl3 libjansson4 libfdt1 libcmocka0 || die "cannot download the arm64 userland"
     ln -sfn bash "$CACHE/root/usr/bin/sh"
     ln -sfn python3.11 "$CACHE/root/usr/bin/python3"
     printf 'root:x:0:0:root:/root:/bin/bash\n' >"$CACHE/root/etc/passwd"
