@@ -25,6 +25,7 @@ int cli_wait(int argc, char **argv);
 int cli_rm(int argc, char **argv);
 int cli_image(int argc, char **argv);
 int cli_board(int argc, char **argv);
+int cli_doctor(int argc, char **argv);
 int cli_version(int argc, char **argv);
 int cli_help(int argc, char **argv);
 

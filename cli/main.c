@@ -24,6 +24,8 @@ const struct verb cli_verbs[] = {
      "Write an image's root file system as one file"},
     {"board", cli_board, "[--dtb FILE] [--profile FILE] [--format table|json]",
      "Show what this machine is and how that is known"},
+    {"doctor", cli_doctor, "[--root DIR] [--format table|json]",
+     "Check this host, with a fix for what it lacks"},
     {"version", cli_version, "", "Show the version"},
     {"help", cli_help, "[VERB]", "Show this, or a verb's flags"},
     {0},

@@ -1,4 +1,10 @@
-# What machine this is.
+# What machine this is, and what it lacks.
+add_executable(supervisor_doctor_test
+  ${CMAKE_SOURCE_DIR}/tests/unit/supervisor_doctor_test.c)
+target_link_libraries(supervisor_doctor_test PRIVATE board cmocka)
+add_test(NAME unit_supervisor_doctor COMMAND supervisor_doctor_test)
+set_tests_properties(unit_supervisor_doctor PROPERTIES TIMEOUT 60)
+
 add_executable(supervisor_board_test
   ${CMAKE_SOURCE_DIR}/tests/unit/supervisor_board_test.c)
 target_link_libraries(supervisor_board_test PRIVATE board cmocka)
