@@ -30,12 +30,19 @@ int cli_usage_error(const char *verb, const struct err *e)
     return CLI_LIMPET_FAILED;
 }
 
+cli_help_fn *cli_help_printer;
+
 int cli_print_help(const char *verb, const struct opt *table)
 {
-    for (const struct verb *v = cli_verbs; v->name != NULL; v++)
-        if (strcmp(v->name, verb) == 0)
-            (void)printf("Usage: limpet %s %s\n\n%s\n", verb, v->usage,
-                         v->what);
+    for (const struct verb *v = cli_verbs; v->name != NULL; v++) {
+        if (strcmp(v->name, verb) != 0)
+            continue;
+        if (cli_help_printer != NULL) {
+            cli_help_printer(v, table);
+            return 0;
+        }
+        (void)printf("Usage: limpet %s %s\n\n%s\n", verb, v->usage, v->what);
+    }
     if (table == NULL || table->name == NULL)
         return 0;
     (void)printf("\nFlags:\n");

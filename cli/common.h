@@ -26,6 +26,7 @@ int cli_rm(int argc, char **argv);
 int cli_image(int argc, char **argv);
 int cli_board(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
+int cli_completion(int argc, char **argv);
 int cli_version(int argc, char **argv);
 int cli_help(int argc, char **argv);
 
@@ -35,8 +36,16 @@ int cli_fail(const struct err *e);
 int cli_error(const struct err *e);
 /* Message and "See 'limpet VERB --help'."; returns CLI_LIMPET_FAILED. */
 int cli_usage_error(const char *verb, const struct err *e);
-/* Usage of a verb and the flags of `table` that it takes; returns 0. */
+/* Usage of a verb and the flags of `table` that it takes; returns 0. Every
+ * verb's --help ends here, so that other printers find its table, too. */
 int cli_print_help(const char *verb, const struct opt *table);
+
+/* Instead of text for people, or NULL. `table` may be NULL. */
+typedef void cli_help_fn(const struct verb *v, const struct opt *table);
+extern cli_help_fn *cli_help_printer;
+
+/* The manual page, in troff; returns 0. */
+int cli_print_man(void);
 
 /* Open the state directory of --root (may be NULL). */
 int cli_open_state(const char *root, struct state *s, struct err *e);

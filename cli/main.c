@@ -26,6 +26,8 @@ const struct verb cli_verbs[] = {
      "Show what this machine is and how that is known"},
     {"doctor", cli_doctor, "[--root DIR] [--format table|json]",
      "Check this host, with a fix for what it lacks"},
+    {"completion", cli_completion, "bash",
+     "Print what makes a shell complete limpet's commands"},
     {"version", cli_version, "", "Show the version"},
     {"help", cli_help, "[VERB]", "Show this, or a verb's flags"},
     {0},

@@ -311,10 +311,15 @@ static void doctor_store(const struct doctor_host *h, struct doctor_check *c)
                    "export LIMPET_ROOT=DIR, on a disk with ext4, xfs or "
                    "btrfs");
     }
-    if (free < 1024 && c->status != DOCTOR_FAIL)
-        doctor_bad(c, free < 64 ? DOCTOR_FAIL : DOCTOR_WARN,
-                   "delete something on that disk, or export LIMPET_ROOT=DIR "
-                   "on a larger one");
+    /* Too full is worse than being in the wrong place. */
+    bool full = free < 64 && c->status != DOCTOR_FAIL;
+    if (!full && (free >= 1024 || c->status != DOCTOR_OK))
+        return;
+    doctor_found(c, "%.*s: %llu MiB free", shown, h->store,
+                 (unsigned long long)free);
+    doctor_bad(c, full ? DOCTOR_FAIL : DOCTOR_WARN,
+               "delete something on that disk, or export LIMPET_ROOT=DIR on a "
+               "larger one");
 }
 
 static void doctor_programs(const struct doctor_host *h, struct doctor_check *c)

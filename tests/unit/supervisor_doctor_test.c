@@ -249,12 +249,15 @@ static void test_ours(void **unused)
     for (size_t i = 0; i < ARRAY_COUNT(disks); i++) {
         struct doctor_host h = good_host();
         h.store_type = disks[i].type;
+        h.store_free = UINT64_C(100) << 20; /* the place matters more */
         expect(&h, "store", disks[i].status, "/var/lib/limpet: on", move);
     }
     EXPECT(h.store_code = -EACCES, "store", FAIL, "Permission denied",
            "install -d -m 0700 -o ann /var/lib/limpet, or say where with "
            "--root DIR or LIMPET_ROOT");
     EXPECT(h.store_free = 1023 << 20, "store", WARN, "1023 MiB free", larger);
+    EXPECT(h.store_free = 63 << 20;
+           h.store_type = 0x01021994, "store", FAIL, "63 MiB free", larger);
     EXPECT(h.store_free = 63 << 20, "store", FAIL, "63 MiB free", larger);
     EXPECT(h.store_free = 1024 << 20, "store", OK, "1024 MiB free", "");
     EXPECT(h.missing_code = -ENOENT;
