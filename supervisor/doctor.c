@@ -341,6 +341,11 @@ static void doctor_board(const struct doctor_host *h, struct doctor_check *c)
                  h->board[0] != '\0'
                      ? h->board
                      : "unknown: what was found counts (limpet board)");
+    if (h->bad_board[0] == '\0')
+        return;
+    doctor_found(c, "%s", h->bad_board);
+    doctor_bad(c, DOCTOR_WARN,
+               "correct or remove that file; docs/boards.md has its format");
 }
 
 static const struct {

@@ -62,7 +62,8 @@ struct doctor_host {
     char missing[DOCTOR_TEXT]; /* first program or kernel not found, or "" */
     int missing_code;
 
-    char board[DOCTOR_TEXT]; /* title and profile, or "" */
+    char board[DOCTOR_TEXT];     /* title and profile, or "" */
+    char bad_board[DOCTOR_TEXT]; /* which file is wrong and how, or "" */
 };
 
 enum { DOCTOR_CHECKS = 12 };

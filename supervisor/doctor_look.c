@@ -169,7 +169,7 @@ static void doctor_look_board(struct doctor_host *h, const char *sysroot)
     board_profiles_dir(profiles);
     const struct board_query q = {.sysroot = sysroot, .profiles = profiles};
     if (board_find(&b, &q, &e) < 0) {
-        (void)snprintf(h->board, sizeof(h->board), "%.250s", e.msg);
+        (void)snprintf(h->bad_board, sizeof(h->bad_board), "%.250s", e.msg);
         return;
     }
     if (b.profile != NULL)

@@ -63,6 +63,7 @@ def test_changes(box):
         ("seccomp", "fail", {"/proc/sys/kernel/seccomp/actions_avail": None}, "SECCOMP_FILTER"),
         ("landlock", "warn", {"/sys/kernel/security/lsm": "capability,yama"}, "lsm="),
         ("landlock", "warn", {"/sys/kernel/security/lsm": None}, "SECURITY_LANDLOCK"),
+        ("board", "warn", {"/etc/limpet/board.json": "{"}, "correct or remove that file"),
     ]
     for name, status, change, fix in rows:
         assert base[name]["status"] == "ok", base[name]

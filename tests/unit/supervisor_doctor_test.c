@@ -87,6 +87,9 @@ static void test_good(void **unused)
     expect(&h, "board", DOCTOR_OK, "profile raspberry-pi-4", "");
     h.board[0] = '\0';
     expect(&h, "board", DOCTOR_OK, "unknown: what was found counts", "");
+    (void)snprintf(h.bad_board, sizeof(h.bad_board), "/x/board.json: bad");
+    expect(&h, "board", DOCTOR_WARN, "/x/board.json: bad",
+           "correct or remove that file; docs/boards.md has its format");
 }
 
 #define OPEN(c)                                                                \
