@@ -20,7 +20,7 @@ freescale/imx8qm-mek freescale/imx93-11x11-evk hisilicon/hi3660-hikey960
 marvell/armada-3720-espressobin marvell/armada-8040-mcbin mediatek/mt8173-evb
 nvidia/tegra210-p3450-0000 qcom/apq8016-sbc qcom/sdm845-db845c rockchip/rk3328-rock64
 rockchip/rk3399-rockpro64 rockchip/rk3566-quartz64-a rockchip/rk3588-rock-5b
-ti/k3-am625-sk ti/k3-am642-evk xilinx/zynqmp-zcu102-rev1.0""".split()
+ti/k3-am625-sk ti/k3-am642-evm xilinx/zynqmp-zcu102-rev1.0""".split()
 
 
 def found(path):
