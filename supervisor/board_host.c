@@ -266,12 +266,18 @@ static void board_read_kvm(struct board_probe *p, const char *path,
     board_fact_put(p->facts, "kvm.gic", gics, "KVM_CREATE_DEVICE_TEST");
 }
 
-static void board_take_compatible(struct board_probe *p)
+/* Names of the machine and of its first CPU, for the rules of profiles. */
+static void board_take_names(struct board_probe *p)
 {
     json_t *list =
         json_object_get(json_object_get(p->facts, "compatible"), "value");
+    const json_t *clusters =
+        json_object_get(json_object_get(p->facts, "clusters"), "value");
+    json_t *cpu = json_object_get(json_array_get(clusters, 0), "cpu");
     if (list != NULL)
         (void)json_array_extend(p->ids.compatible, list);
+    if (cpu != NULL)
+        (void)json_object_set(p->ids.cpu, "compatible", cpu);
 }
 
 /* The tree the kernel runs with, overlays included; its files are readable by
@@ -299,7 +305,7 @@ static void board_read_tree(struct board_probe *p, const char *sysroot)
         code = board_fdt_read(blob, size, where, p->facts, p->warnings, &e);
     if (code < 0)
         board_warn(p->warnings, "%s", e.msg);
-    board_take_compatible(p);
+    board_take_names(p);
 }
 
 int board_probe_host(struct board_probe *p, const char *sysroot,
@@ -331,6 +337,6 @@ int board_probe_file(struct board_probe *p, const char *path, struct err *e)
         code = board_fdt_read(blob, size, slash != NULL ? slash + 1 : path,
                               p->facts, p->warnings, e);
     if (code == 0)
-        board_take_compatible(p);
+        board_take_names(p);
     return code;
 }

@@ -63,6 +63,13 @@ def test_every_folder():
         assert open(f"{shared}/{name}.json").read() == open(folder + "board.json").read(), name
     doc = facts("--dtb", CORPUS + "/qemu-virt-gic3.dtb")
     assert (doc["board"], doc["warnings"]) == ("qemu-virt-arm64", []), doc
+    # Our two machines have one name; the CPU tells them apart.
+    text = '/dts-v1/; / { compatible = "limpet,virt"; %s };'
+    for cpus, want in (("", "virt-x86_64"),
+                       ('cpus { cpu@0 { compatible = "arm,armv8"; }; };', "virt-arm64")):
+        subprocess.run(["dtc", "-q", "-O", "dtb", "-o", TMP + "/our.dtb", "-"], check=True,
+                       input=text % cpus, text=True)
+        assert facts("--dtb", TMP + "/our.dtb")["board"] == want, want
 
 
 def test_profiles_agree():
