@@ -20,7 +20,7 @@ static uint32_t fdt_struct_size, fdt_strings_size;
 static uint32_t be32(const void *p)
 {
     uint32_t v;
-    memcpy(&v, p, sizeof(v));
+    __builtin_memcpy(&v, p, sizeof(v)); /* one load, not a call */
     return __builtin_bswap32(v);
 }
 
@@ -65,10 +65,12 @@ static bool fdt_token(uint32_t *off, struct fdt_token *t)
     uint32_t used = 4;
     if (t->kind == FDT_BEGIN_NODE) {
         const char *name = (const char *)fdt_struct + *off + 4;
-        size_t len = strnlen(name, left);
-        if (len == left)
+        uint32_t last = 3; /* zeros fill the word with the end */
+        while (last < left && name[last] != '\0')
+            last += 4;
+        if (last >= left)
             return false;
-        used += (uint32_t)ROUND_UP(len + 1, UINT64_C(4));
+        used += last + 1;
     } else if (t->kind == FDT_PROP) {
         if (left < 8)
             return false;
@@ -102,51 +104,48 @@ const void *fdt_prop(const struct fdt_node *n, const char *name, uint32_t *size)
     return NULL;
 }
 
-static bool fdt_is_compatible(const struct fdt_node *n, const char *compat)
+const char *fdt_list_next(const struct fdt_value *v, uint32_t *off)
 {
-    uint32_t size;
-    const char *list = fdt_prop(n, "compatible", &size);
-    while (list != NULL && size > 0) {
-        size_t len = strnlen(list, size);
-        if (len == size)
-            return false;
-        if (strcmp(list, compat) == 0)
+    const char *list = v->data;
+    if (*off >= v->size || list[v->size - 1] != '\0')
+        return NULL;
+    const char *s = list + *off;
+    *off += (uint32_t)strlen(s) + 1;
+    return s;
+}
+
+bool fdt_has(const struct fdt_value *v, const char *text)
+{
+    uint32_t off = 0;
+    const char *s;
+    while ((s = fdt_list_next(v, &off)) != NULL)
+        if (strcmp(s, text) == 0)
             return true;
-        list += len + 1;
-        size -= (uint32_t)len + 1;
+    return false;
+}
+
+/* Properties come right after the beginning of the node that they belong to. */
+bool fdt_walk(struct fdt_walk *w, struct fdt_value *out)
+{
+    struct fdt_token t;
+    while (fdt_token(&w->off, &t)) {
+        if (t.kind == FDT_BEGIN_NODE)
+            w->node.off = w->off;
+        if (t.kind != FDT_PROP || w->node.off == 0)
+            continue;
+        *out = (struct fdt_value){t.name, t.data, t.size};
+        return true;
     }
     return false;
 }
 
 bool fdt_next_compatible(struct fdt_node *n, const char *compat)
 {
-    struct fdt_token t;
-    uint32_t off = n->off;
-    while (fdt_token(&off, &t)) {
-        struct fdt_node here = {off};
-        if (t.kind == FDT_BEGIN_NODE && fdt_is_compatible(&here, compat)) {
-            *n = here;
-            return true;
-        }
-    }
-    return false;
-}
-
-bool fdt_next_with(struct fdt_node *n, const char *name, const char *value)
-{
-    struct fdt_token t;
-    uint32_t off = n->off;
-    while (fdt_token(&off, &t)) {
-        struct fdt_node here = {off};
-        if (t.kind != FDT_BEGIN_NODE)
-            continue;
-        uint32_t size;
-        const char *p = fdt_prop(&here, name, &size);
-        if (p == NULL)
-            continue;
-        if (value == NULL ||
-            (size == strlen(value) + 1 && memcmp(p, value, size) == 0)) {
-            *n = here;
+    struct fdt_walk w = {.off = n->off};
+    struct fdt_value v;
+    while (fdt_walk(&w, &v)) {
+        if (strcmp(v.name, "compatible") == 0 && fdt_has(&v, compat)) {
+            *n = w.node;
             return true;
         }
     }

@@ -12,8 +12,24 @@ struct fdt_node {
 int fdt_init(const void *blob, size_t size); /* 0 or -EINVAL */
 /* Next node whose `compatible` list has `compat`; start with off = 0. */
 bool fdt_next_compatible(struct fdt_node *n, const char *compat);
-/* Next node with this property, a string that is `value` (NULL: any). */
-bool fdt_next_with(struct fdt_node *n, const char *name, const char *value);
+
+struct fdt_value {
+    const char *name;
+    const void *data;
+    uint32_t size; /* bytes */
+};
+/* The string at *off of a list of strings, and *off behind it; NULL: none. */
+const char *fdt_list_next(const struct fdt_value *v, uint32_t *off);
+/* Is `text` among the strings of this property? */
+bool fdt_has(const struct fdt_value *v, const char *text);
+
+/* All properties of the tree, in its order; start with all zero. */
+struct fdt_walk {
+    uint32_t off;
+    struct fdt_node node; /* whose property this is */
+};
+bool fdt_walk(struct fdt_walk *w, struct fdt_value *out);
+
 /* Property or NULL; *size in bytes. Big-endian cells. */
 const void *fdt_prop(const struct fdt_node *n, const char *name,
                      uint32_t *size);

@@ -5,8 +5,8 @@
 #include "abi/linux/errno.h"
 
 #include "guest/arch/aarch64/arm.h"
+#include "guest/arch/aarch64/board.h"
 #include "guest/core/cpu.h"
-#include "guest/core/fdt.h"
 #include "guest/core/log.h"
 #include "guest/core/timer.h"
 
@@ -41,25 +41,16 @@ void gic_dist_set(uint32_t id, bool edge)
 
 void gic_init(void)
 {
-    static const char *const v2[] = {"arm,cortex-a15-gic", "arm,gic-400"};
-    struct fdt_node n = {0};
+    const struct fdt_node *n = board.gicv3.off ? &board.gicv3 : &board.gicv2;
     uint32_t size;
+    const void *reg = n->off ? fdt_prop(n, "reg", &size) : NULL;
 
-    if (fdt_next_compatible(&n, "arm,gic-v3")) {
-        const void *reg = fdt_prop(&n, "reg", &size);
-        if (reg && size >= 32)
-            gicv3_find(fdt_cell2(reg, 0), fdt_cell2(reg, 4), fdt_cell2(reg, 6));
-    }
-    for (unsigned i = 0; i < ARRAY_COUNT(v2) && !gic; i++) {
-        n.off = 0;
-        if (!fdt_next_compatible(&n, v2[i]))
-            continue;
-        const void *reg = fdt_prop(&n, "reg", &size);
-        if (reg && size >= 32)
-            gicv2_find(fdt_cell2(reg, 0), fdt_cell2(reg, 4));
-    }
-    if (!gic)
+    if (!reg || size < 32)
         panic("the device tree has no interrupt controller");
+    if (n == &board.gicv3)
+        gicv3_find(fdt_cell2(reg, 0), fdt_cell2(reg, 4), fdt_cell2(reg, 6));
+    else
+        gicv2_find(fdt_cell2(reg, 0), fdt_cell2(reg, 4));
 }
 
 /* arch_barrier: all this CPU did before is visible, nothing after began. */

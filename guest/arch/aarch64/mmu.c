@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The kernel's own page tables, and instruction caches. DDI 0487 D8. */
 #include "guest/arch/aarch64/arm.h"
-#include "guest/core/fdt.h"
+#include "guest/arch/aarch64/board.h"
 #include "guest/core/log.h"
 #include "guest/core/page.h"
 
@@ -36,6 +36,7 @@ static uint64_t *table_new(void)
 /* Map [pa, end) where it belongs, with the largest leaves that fit. */
 static void map(paddr_t pa, paddr_t end, uint64_t rights)
 {
+    end = ROUND_UP(end, PAGE_SIZE);
     if (end > PA_END)
         panic("boot_info: memory above 128 TiB");
     while (pa < end) {
@@ -51,9 +52,10 @@ static void map(paddr_t pa, paddr_t end, uint64_t rights)
             level--;
             size >>= 9;
         }
-        table[pa >> (PAGE_SHIFT + 9 * level) & 511] =
-            pa | rights | (level ? 0 : ARM_PTE_TABLE);
-        pa += size;
+        unsigned i = pa >> (PAGE_SHIFT + 9 * level) & 511;
+        uint64_t type = level ? 0 : ARM_PTE_TABLE;
+        for (; i < 512 && end - pa >= size; i++, pa += size)
+            table[i] = pa | rights | type;
     }
 }
 
@@ -76,18 +78,16 @@ static void map_ram(paddr_t pa, paddr_t end)
 
 static void map_image(void)
 {
-    struct fdt_node n = {0};
     uint32_t size;
+    const void *reg =
+        board.image.off ? fdt_prop(&board.image, "reg", &size) : NULL;
 
-    while (fdt_next_compatible(&n, "limpet,image")) {
-        const void *reg = fdt_prop(&n, "reg", &size);
-        if (!reg || size < 16)
-            continue;
-        paddr_t pa = fdt_cell2(reg, 0);
-        uint64_t bytes = fdt_cell2(reg, 2);
-        if (pa < PA_END && bytes <= PA_END - pa)
-            map(pa, ROUND_UP(pa + bytes, PAGE_SIZE), KERNEL_RO);
-    }
+    if (!reg || size < 16)
+        return;
+    paddr_t pa = fdt_cell2(reg, 0);
+    uint64_t bytes = fdt_cell2(reg, 2);
+    if (pa < PA_END && bytes <= PA_END - pa)
+        map(pa, pa + bytes, KERNEL_RO);
 }
 
 void mmu_init(const struct boot_info *bi)

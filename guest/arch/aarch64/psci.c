@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* PSCI (Arm DEN 0022), messages and power-off. */
 #include "guest/arch/aarch64/arm.h"
-#include "guest/core/fdt.h"
+#include "guest/arch/aarch64/board.h"
 #include "guest/core/klib.h"
 #include "guest/core/lock.h"
 #include "guest/core/main.h"
@@ -22,13 +22,11 @@ static volatile uint32_t *uart; /* NULL: not under a loader of Linux */
 
 void psci_init(void)
 {
-    struct fdt_node n = {0};
     uint32_t size;
 
-    if (!fdt_next_compatible(&n, "arm,psci-0.2") &&
-        !fdt_next_compatible(&n, "arm,psci-1.0"))
+    if (!board.psci.off)
         return;
-    const char *method = fdt_prop(&n, "method", &size);
+    const char *method = fdt_prop(&board.psci, "method", &size);
     if (method && size == 4 && strcmp(method, "hvc") == 0)
         conduit = PSCI_HVC;
     else if (method && size == 4 && strcmp(method, "smc") == 0)

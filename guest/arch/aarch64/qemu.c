@@ -5,7 +5,7 @@
  * move to the boot area, so that nothing else in RAM is reserved.
  */
 #include "guest/arch/aarch64/arm.h"
-#include "guest/core/fdt.h"
+#include "guest/arch/aarch64/board.h"
 #include "guest/core/klib.h"
 
 #define FDT_TOTAL_MAX UINT32_C(0x200000)
@@ -36,29 +36,14 @@ static uint32_t fdt_used(const uint8_t *b)
     return (uint32_t)MIN(used, (uint64_t)be32_at(b + 4));
 }
 
-/* A number of one or two cells; 0: there is none. */
-static uint64_t chosen_number(const char *name)
-{
-    struct fdt_node n = {0};
-    uint32_t size;
-
-    if (!fdt_next_with(&n, name, NULL))
-        return 0;
-    const void *v = fdt_prop(&n, name, &size);
-    if (size == 8)
-        return fdt_cell2(v, 0);
-    return size == 4 ? fdt_cell(v, 0) : 0;
-}
-
 static void ram_find(struct boot_info *bi)
 {
-    struct fdt_node n = {0};
     unsigned count = 0;
     uint32_t size;
 
     memset(bi->ram, 0, sizeof(bi->ram));
-    while (count < BOOT_RAM_MAX && fdt_next_with(&n, "device_type", "memory")) {
-        const void *reg = fdt_prop(&n, "reg", &size);
+    for (uint32_t n = 0; n < board.memory_count; n++) {
+        const void *reg = fdt_prop(&board.memory[n], "reg", &size);
         for (uint32_t i = 0; reg && (i + 1) * 16 <= size; i++) {
             uint64_t base = fdt_cell2(reg, 4 * i);
             uint64_t bytes = ROUND_DOWN(fdt_cell2(reg, 4 * i + 2), HUGE_SIZE);
@@ -72,12 +57,10 @@ static void ram_find(struct boot_info *bi)
 
 static void uart_find(void)
 {
-    struct fdt_node n = {0};
     uint32_t size;
+    const void *reg =
+        board.uart.off ? fdt_prop(&board.uart, "reg", &size) : NULL;
 
-    if (!fdt_next_compatible(&n, "arm,pl011"))
-        return;
-    const void *reg = fdt_prop(&n, "reg", &size);
     if (reg && size >= 8 && fdt_cell2(reg, 0) < BOOT_RAM_BASE)
         uart_set(fdt_cell2(reg, 0));
 }
@@ -89,9 +72,9 @@ struct boot_info *qemu_boot(paddr_t fdt)
 
     if (fdt_init(tree, FDT_TOTAL_MAX) < 0)
         boot_fail("no device tree");
+    board_scan();
     uart_find();
-    uint64_t start = chosen_number("linux,initrd-start");
-    uint64_t end = chosen_number("linux,initrd-end");
+    uint64_t start = board.initrd_start, end = board.initrd_end;
     uint64_t used = fdt_used(tree);
     if (end <= start || end - start < sizeof(*bi))
         boot_fail("no boot data (-initrd)");

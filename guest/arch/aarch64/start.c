@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* First C code of every CPU, and starting the others. */
 #include "guest/arch/aarch64/arm.h"
+#include "guest/arch/aarch64/board.h"
 #include "guest/core/cpu.h"
-#include "guest/core/fdt.h"
 #include "guest/core/klib.h"
 #include "guest/core/main.h"
 #include "guest/core/page.h"
@@ -40,12 +40,10 @@ static void cpu_enter(uint32_t index)
 /* `/cpus/cpu@N` in order: who may be started. */
 static void cpus_find(struct boot_info *bi)
 {
-    struct fdt_node n = {0};
-    uint32_t count = 0;
+    uint32_t count = 0, size;
 
-    while (count < BOOT_CPU_MAX && fdt_next_with(&n, "device_type", "cpu")) {
-        uint32_t size;
-        const void *reg = fdt_prop(&n, "reg", &size);
+    for (uint32_t i = 0; i < board.cpu_count; i++) {
+        const void *reg = fdt_prop(&board.cpu[i], "reg", &size);
         if (!reg || size < 4)
             continue;
         uint64_t mpidr = size < 8 ? fdt_cell(reg, 0) : fdt_cell2(reg, 0);
@@ -63,8 +61,8 @@ void arch_start(paddr_t info, uint64_t counter)
     struct boot_info *bi = PHYS(info);
     if (bi->magic != BOOT_MAGIC)
         bi = qemu_boot(info);
-    else
-        (void)fdt_init(PHYS(bi->fdt_gpa), bi->fdt_size);
+    else if (fdt_init(PHYS(bi->fdt_gpa), bi->fdt_size) == 0)
+        board_scan();
     psci_init();
     cpus_find(bi);
     mmu_init(bi);

@@ -3,8 +3,8 @@
 #include "guest/core/timer.h"
 
 #include "guest/arch/aarch64/arm.h"
+#include "guest/arch/aarch64/board.h"
 #include "guest/core/cpu.h"
-#include "guest/core/fdt.h"
 #include "guest/core/log.h"
 
 #define SCALE_SHIFT 24 /* factors fit 64 bits down to 1 MHz */
@@ -34,13 +34,12 @@ static uint64_t counter(void)
 
 static void timer_find(void)
 {
-    struct fdt_node n = {0};
     uint32_t size;
 
     timer_ppi = TIMER_PPI;
-    if (!fdt_next_compatible(&n, "arm,armv8-timer"))
+    if (!board.timer.off)
         return;
-    const void *irqs = fdt_prop(&n, "interrupts", &size);
+    const void *irqs = fdt_prop(&board.timer, "interrupts", &size);
     unsigned at = TIMER_VIRTUAL * ARCH_IRQ_CELLS;
     if (irqs && size >= (at + ARCH_IRQ_CELLS) * 4 && fdt_cell(irqs, at) == 1)
         timer_ppi = fdt_cell(irqs, at + 1) & 15;
