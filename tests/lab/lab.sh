@@ -43,8 +43,10 @@ x86_64) QEMU=qemu-system-x86_64 PACKAGE=qemu-system-x86 KVM_MODULE=kvm_amd ;;
 arm64) QEMU=qemu-system-aarch64 PACKAGE=qemu-system-arm KVM_MODULE= ;;
 *) die "--arch $ARCH: use x86_64 or arm64" ;;
 esac
-CACHE=${LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/limpet-lab}/$ARCH
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
+# Each version of what fills the cache has its own: others may be running.
+KEY=$(cat "$0" "$TOP/tools/sysroot.sh" | cksum | cut -d' ' -f1)
+CACHE=${LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/limpet-lab}/$ARCH-$KEY
 VIRTIOFSD=/usr/lib/qemu/virtiofsd
 for tool in $QEMU cpio depmod modprobe; do
     command -v $tool >/dev/null || die "$tool is missing: apt-get install $PACKAGE cpio kmod"
@@ -143,7 +145,6 @@ prepare() {
     echo "$KEY" >"$CACHE/ready"
 }
 
-KEY=$(cat "$0" "$TOP/tools/sysroot.sh" | cksum)
 exec 9>"$CACHE/lock"
 flock -w 900 9 || die "another run holds $CACHE/lock"
 [ "$(cat "$CACHE/ready" 2>/dev/null)" = "$KEY" ] || prepare

@@ -43,6 +43,22 @@ void gic_init(void);
 void gicv2_find(paddr_t dist, paddr_t cpu);
 void gicv3_find(paddr_t dist, paddr_t redist, uint64_t redist_size);
 extern volatile uint32_t *gic_dist; /* registers of the distributor */
+
+/* Registers of the interrupt controllers. A hypervisor emulates them and sees
+ * only the syndrome: plain loads and stores, which a compiler may not turn into
+ * post-indexed or paired ones. */
+static inline uint32_t reg_read(const volatile uint32_t *at)
+{
+    uint32_t v;
+    __asm__ volatile("ldr %w0, [%1]" : "=r"(v) : "r"(at) : "memory");
+    return v;
+}
+
+static inline void reg_write(volatile uint32_t *at, uint32_t v)
+{
+    __asm__ volatile("str %w0, [%1]" ::"r"(v), "r"(at) : "memory");
+}
+
 /* What both versions do to one interrupt: group, priority, trigger. */
 void gic_dist_set(uint32_t id, bool edge);
 

@@ -22,29 +22,29 @@ static void v2_cpu_init(struct cpu *c, uint32_t timer)
 {
     volatile uint32_t *d = gic_dist;
 
-    cpu_mask[c->id] = (uint8_t)d[GICD_ITARGETSR];
+    cpu_mask[c->id] = (uint8_t)reg_read(&d[GICD_ITARGETSR]);
     gic_dist_set(timer, false);
-    d[GICD_ISENABLER] = UINT32_C(1) << timer | UINT32_C(0xffff);
+    reg_write(&d[GICD_ISENABLER], UINT32_C(1) << timer | UINT32_C(0xffff));
     if (c->id == 0)
-        d[GICD_CTLR] = 1;
-    gicc[GICC_PMR] = 0xff;
-    gicc[GICC_CTLR] = 1;
+        reg_write(&d[GICD_CTLR], 1);
+    reg_write(&gicc[GICC_PMR], 0xff);
+    reg_write(&gicc[GICC_CTLR], 1);
 }
 
 static uint32_t v2_claim(void)
 {
-    return gicc[GICC_IAR];
+    return reg_read(&gicc[GICC_IAR]);
 }
 
 static void v2_done(uint32_t claimed)
 {
-    gicc[GICC_EOIR] = claimed;
+    reg_write(&gicc[GICC_EOIR], claimed);
 }
 
 static void v2_send(const struct cpu *to, uint32_t sgi)
 {
     ARM_DSB("ishst"); /* what it is to see */
-    gic_dist[GICD_SGIR] = (uint32_t)cpu_mask[to->id] << 16 | sgi;
+    reg_write(&gic_dist[GICD_SGIR], (uint32_t)cpu_mask[to->id] << 16 | sgi);
 }
 
 static void v2_enable(uint32_t id, bool edge)
@@ -54,10 +54,11 @@ static void v2_enable(uint32_t id, bool edge)
     unsigned long flags = spin_lock_irq(&lock);
 
     gic_dist_set(id, edge);
-    d[GICD_ITARGETSR + id / 4] =
-        (d[GICD_ITARGETSR + id / 4] & ~(UINT32_C(0xff) << at)) |
-        (uint32_t)cpu_mask[0] << at;
-    d[GICD_ISENABLER + id / 32] = UINT32_C(1) << id % 32;
+    reg_write(
+        &d[GICD_ITARGETSR + id / 4],
+        (reg_read(&d[GICD_ITARGETSR + id / 4]) & ~(UINT32_C(0xff) << at)) |
+            (uint32_t)cpu_mask[0] << at);
+    reg_write(&d[GICD_ISENABLER + id / 32], UINT32_C(1) << id % 32);
     spin_unlock_irq(&lock, flags);
 }
 

@@ -49,8 +49,8 @@ static volatile uint32_t *redist_find(uint64_t mpidr)
 
     for (uint64_t at = 0; at + 2 * GICR_FRAME <= redist_size;) {
         volatile uint32_t *r = PHYS(redist + at);
-        uint32_t type = r[GICR_TYPER];
-        if (r[GICR_TYPER + 1] == aff)
+        uint32_t type = reg_read(&r[GICR_TYPER]);
+        if (reg_read(&r[GICR_TYPER + 1]) == aff)
             return r;
         if (type & GICR_LAST)
             break;
@@ -61,7 +61,8 @@ static volatile uint32_t *redist_find(uint64_t mpidr)
 
 static void dist_wait(void)
 {
-    for (unsigned i = 0; i < WAIT_MAX && (gic_dist[GICD_CTLR] & GICD_RWP); i++)
+    for (unsigned i = 0;
+         i < WAIT_MAX && (reg_read(&gic_dist[GICD_CTLR]) & GICD_RWP); i++)
         arch_pause();
 }
 
@@ -70,18 +71,19 @@ static void v3_cpu_init(struct cpu *c, uint32_t timer)
     ARM_WRITE(ICC_SRE, ARM_READ(ICC_SRE) | 1);
     ARM_ISB();
     if (c->id == 0) {
-        gic_dist[GICD_CTLR] = GICD_ARE_G1;
+        reg_write(&gic_dist[GICD_CTLR], GICD_ARE_G1);
         dist_wait();
     }
     volatile uint32_t *r = redist_find(c->arch.mpidr);
     c->arch.gicr = r;
-    r[GICR_WAKER] &= ~GICR_SLEEP;
-    for (unsigned i = 0; i < WAIT_MAX && (r[GICR_WAKER] & GICR_ASLEEP); i++)
+    reg_write(&r[GICR_WAKER], reg_read(&r[GICR_WAKER]) & ~GICR_SLEEP);
+    for (unsigned i = 0;
+         i < WAIT_MAX && (reg_read(&r[GICR_WAKER]) & GICR_ASLEEP); i++)
         arch_pause();
-    r[GICR_IGROUPR] = UINT32_MAX;
+    reg_write(&r[GICR_IGROUPR], UINT32_MAX);
     for (unsigned i = 0; i < 8; i++)
-        r[GICR_IPRIORITYR + i] = GIC_PRIORITIES;
-    r[GICR_ISENABLER] = UINT32_C(1) << timer | UINT32_C(0xffff);
+        reg_write(&r[GICR_IPRIORITYR + i], GIC_PRIORITIES);
+    reg_write(&r[GICR_ISENABLER], UINT32_C(1) << timer | UINT32_C(0xffff));
     ARM_WRITE(ICC_PMR, 0xff);
     ARM_WRITE(ICC_BPR1, 0);
     ARM_WRITE(ICC_CTLR, 0); /* EOI deactivates too */
@@ -118,14 +120,15 @@ static void v3_send(const struct cpu *to, uint32_t sgi)
 static void v3_enable(uint32_t id, bool edge)
 {
     volatile uint32_t *d = gic_dist;
-    volatile uint64_t *router =
-        (volatile uint64_t *)(volatile void *)&d[GICD_IROUTER];
+    volatile uint32_t *router = &d[GICD_IROUTER]; /* 64 bits each */
     unsigned long flags = spin_lock_irq(&lock);
 
     gic_dist_set(id, edge);
-    d[GICD_IGROUPR + id / 32] |= UINT32_C(1) << id % 32;
-    router[id] = cpus[0].arch.mpidr;
-    d[GICD_ISENABLER + id / 32] = UINT32_C(1) << id % 32;
+    reg_write(&d[GICD_IGROUPR + id / 32],
+              reg_read(&d[GICD_IGROUPR + id / 32]) | UINT32_C(1) << id % 32);
+    reg_write(&router[2 * id], (uint32_t)cpus[0].arch.mpidr);
+    reg_write(&router[2 * id + 1], (uint32_t)(cpus[0].arch.mpidr >> 32));
+    reg_write(&d[GICD_ISENABLER + id / 32], UINT32_C(1) << id % 32);
     spin_unlock_irq(&lock, flags);
 }
 

@@ -32,11 +32,13 @@ void gic_dist_set(uint32_t id, bool edge)
     uint32_t bit = edge ? UINT32_C(2) << (id % 16 * 2) : 0;
     uint32_t at = id % 4 * 8;
 
-    d[GICD_ICFGR + id / 16] =
-        (d[GICD_ICFGR + id / 16] & ~(UINT32_C(2) << (id % 16 * 2))) | bit;
-    d[GICD_IPRIORITYR + id / 4] =
-        (d[GICD_IPRIORITYR + id / 4] & ~(UINT32_C(0xff) << at)) | GIC_PRIORITY
-                                                                      << at;
+    reg_write(&d[GICD_ICFGR + id / 16], (reg_read(&d[GICD_ICFGR + id / 16]) &
+                                         ~(UINT32_C(2) << (id % 16 * 2))) |
+                                            bit);
+    reg_write(
+        &d[GICD_IPRIORITYR + id / 4],
+        (reg_read(&d[GICD_IPRIORITYR + id / 4]) & ~(UINT32_C(0xff) << at)) |
+            GIC_PRIORITY << at);
 }
 
 void gic_init(void)
