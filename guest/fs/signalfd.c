@@ -126,7 +126,7 @@ static uint32_t signalfd_poll(struct file *f, struct poll_table *pt)
     struct process *p = current()->proc;
     if (pt != NULL && signalfd_hold(s, p))
         poll_add(pt, &p->sigwait);
-    return signalfd_ready(s) ? EPOLLIN | EPOLLRDNORM : 0;
+    return signalfd_ready(s) ? EPOLLIN : 0;
 }
 
 static void signalfd_release(struct file *f)

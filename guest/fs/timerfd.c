@@ -35,7 +35,7 @@ static void timerfd_fire(struct timer *t)
     d->expired = true;
     d->ticks++;
     spin_unlock_irq(&d->lock, flags);
-    waitq_wake(&d->waitq, EPOLLIN | EPOLLRDNORM, WAKE_ALL);
+    waitq_wake(&d->waitq, EPOLLIN, WAKE_ALL);
 }
 
 /* Ticks so far, and the next period. set is held. */
@@ -100,7 +100,7 @@ static uint32_t timerfd_poll(struct file *f, struct poll_table *pt)
 {
     struct timerfd *d = f->data;
     poll_add(pt, &d->waitq);
-    return timerfd_ready(d) ? EPOLLIN | EPOLLRDNORM : 0;
+    return timerfd_ready(d) ? EPOLLIN : 0;
 }
 
 static void timerfd_release(struct file *f)

@@ -191,9 +191,9 @@ int64_t sys_lseek(const uint64_t *a)
     if (f == NULL)
         return -EBADF;
     int64_t r = -ESPIPE;
-    if ((f->mode & FILE_STREAM) == 0 &&
-        (f->inode->mode & LX_S_IFMT) == LX_S_IFCHR) {
-        r = 0; /* null(4) and its like stay at 0 */
+    uint32_t type = f->inode->mode & LX_S_IFMT;
+    if (((f->mode & FILE_STREAM) == 0 && type == LX_S_IFCHR) || type == 0) {
+        r = 0; /* null(4) and its like, epoll(7) and its like stay at 0 */
     } else if (file_has_pos(f)) {
         mutex_lock(&f->pos_lock);
         r = seek_target(f, (int64_t)a[1], (uint32_t)a[2]);
