@@ -386,6 +386,7 @@ static void process_inherit(struct process *p, struct process *parent)
     spin_unlock_irq(&parent->sig_lock, flags);
     p->personality = parent->personality;
     p->nice = parent->nice;
+    p->ioprio = parent->ioprio;
     p->dumpable = parent->dumpable;
     p->oom_score_adj = parent->oom_score_adj;
 }

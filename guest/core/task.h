@@ -147,7 +147,8 @@ struct process {
     uint64_t min_faults, maj_faults;
     int32_t oom_score_adj;
     uint32_t personality;
-    int32_t nice; /* getpriority(2); no effect */
+    int32_t nice;    /* getpriority(2); no effect */
+    uint16_t ioprio; /* ioprio_get(2); no effect */
 };
 
 extern struct mutex proc_lock;

@@ -236,3 +236,59 @@ int64_t sys_setpriority(const uint64_t *a)
     mutex_unlock(&proc_lock);
     return r;
 }
+
+/* --- I/O priorities: kept per process; no disk has a queue --- */
+
+#define IOPRIO_LEVELS 8u
+#define IOPRIO_SHIFT  13
+
+static int ioprio_check(uint32_t prio)
+{
+    uint32_t level = prio & ((1u << IOPRIO_SHIFT) - 1);
+
+    switch (prio >> IOPRIO_SHIFT) {
+    case 0: return level == 0 ? 0 : -EINVAL; /* none */
+    case 1:                                  /* real time */
+        if (!cred_capable(current()->proc, LX_CAP_SYS_NICE))
+            return -EPERM;
+        return level < IOPRIO_LEVELS ? 0 : -EINVAL;
+    case 2: return level < IOPRIO_LEVELS ? 0 : -EINVAL; /* best effort */
+    case 3: return 0;                                   /* idle */
+    default: return -EINVAL;
+    }
+}
+
+/* `which` counts from 1: process, group, user. */
+static int ioprio_each(const uint64_t *a, const uint16_t *set)
+{
+    const uint64_t b[2] = {a[0] - 1, a[1]};
+    int r = -ESRCH;
+
+    if (a[0] < 1 || a[0] > 1 + PRIO_USER)
+        return -EINVAL;
+    mutex_lock(&proc_lock);
+    LIST_FOR(it, &proc_list)
+    {
+        struct process *p = LIST_ENTRY(it, struct process, all_node);
+        if (!nice_matches(p, b))
+            continue;
+        if (set != NULL)
+            p->ioprio = *set;
+        r = set != NULL ? 0 : MAX(r, (int)p->ioprio);
+    }
+    mutex_unlock(&proc_lock);
+    return r;
+}
+
+int64_t sys_ioprio_set(const uint64_t *a)
+{
+    uint16_t prio = (uint16_t)a[2];
+    int r = ioprio_check((uint32_t)a[2]);
+
+    return r < 0 ? r : ioprio_each(a, &prio);
+}
+
+int64_t sys_ioprio_get(const uint64_t *a)
+{
+    return ioprio_each(a, NULL);
+}

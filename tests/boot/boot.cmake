@@ -3,7 +3,7 @@ foreach(platform kvm emulate)
     ${CMAKE_CURRENT_LIST_DIR}/run.py ${platform})
   set_tests_properties(boot_${platform} PROPERTIES SKIP_RETURN_CODE 77
     TIMEOUT 1500 RUN_SERIAL ON LABELS slow ENVIRONMENT
-    "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;LIMPET_ROOT=${CMAKE_BINARY_DIR}/boot-store")
+    "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;LIMPET_ROOT=${CMAKE_BINARY_DIR}/boot-store;LIMPET_LOAD_S=60")
 endforeach()
 
 # The same list inside an emulated host whose /dev/kvm is SVM: one boot, all
@@ -29,3 +29,10 @@ foreach(host n1 a72 smoke)
   set_tests_properties(boot_lab_arm64_${host} PROPERTIES SKIP_RETURN_CODE 77
     TIMEOUT 1500 RUN_SERIAL ON LABELS slow)
 endforeach()
+
+# Ten minutes of load: tools/check.sh --long.
+add_test(NAME boot_load_long COMMAND ${Python3_EXECUTABLE}
+  ${CMAKE_CURRENT_LIST_DIR}/run.py kvm redis)
+set_tests_properties(boot_load_long PROPERTIES SKIP_RETURN_CODE 77
+  TIMEOUT 900 RUN_SERIAL ON LABELS long ENVIRONMENT
+  "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;LIMPET_ROOT=${CMAKE_BINARY_DIR}/boot-store;LIMPET_LOAD_S=600")

@@ -5,19 +5,25 @@ to expect, the oracle is the host's own kernel: the same command in the same
 files under chroot must give the same stdout, stderr and exit code."""
 import os
 
+import programs
+
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, "?")
 OTHER = "arm64" if ARCH == "amd64" else "amd64"
 
 
 class Case:
     def __init__(self, name, image, *cmd, flags=(), stdin=None, code=None, out=None, err=None,
-                 smoke=False, native=True, slow=False, lines=False, foreign=False):
+                 smoke=False, native=True, slow=False, lines=False, foreign=False, entry=None,
+                 limit=0, load=False):
         self.name, self.image, self.cmd = name, image, list(cmd)
         self.flags, self.stdin = list(flags), stdin
         self.code, self.out, self.err = code, out, err  # out, err: regular expressions
         self.smoke, self.slow = smoke, slow
         self.foreign = foreign  # an image of another platform
         self.lines = lines  # judged line by line, with guest/conform/expect.cfg
+        self.entry = entry  # what the image's entrypoint is, if not as usual
+        self.limit = limit  # seconds more than usual
+        self.load = load  # seconds long: by name, or when LIMPET_LOAD_S is set
         self.native = native and out is None and code is None
 
 
@@ -161,3 +167,4 @@ CONFORM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../guest/con
 CASES += [Case("conform_" + name[:-2], "conform", "/glibc/" + name[:-2], lines=True)
           for name in sorted(os.listdir(CONFORM)) if name.endswith(".c")]
 CASES.append(Case("conform_musl", "conform", "/all", "/musl", lines=True, slow=True))
+CASES += programs.cases(Case)

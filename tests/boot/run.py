@@ -4,7 +4,8 @@
 
 PLATFORM: kvm (this machine's /dev/kvm), emulate (QEMU without KVM), native
 (only the oracle). Prints one TAP line per case. Environment: LIMPET_BIN (build/
-bin), LIMPET_IMAGES, LIMPET_ROOT; LIMPET_FLAGS: more options of `limpet run`;
+bin), LIMPET_IMAGES, LIMPET_ROOT; LIMPET_LOAD_S: servers too, so
+many seconds under load; LIMPET_FLAGS: more options of `limpet run`;
 LAB: this is an emulated host, with more time for each case. Images without this
 machine's platform are left out. Exit 77 with a SKIP line when the platform is
 not there."""
@@ -91,13 +92,14 @@ def native_command(roots, case):
     own: entrypoints as the images of make-images.sh have them."""
     root = roots.get(case.image)
     entry = {"cstatic": ["/app"], "frames": ["/app"], "gostatic": ["/app"], "ruststatic": ["/app"], "sqlite": ["sqlite3"]}
-    words = entry.get(case.image, []) + case.cmd
+    words = entry.get(case.image, []) + case.cmd if case.entry is None else case.entry + case.cmd
     # A throw-away writable layer; /dev with the few nodes a container has.
     script = ('set -e; r=$1; t=$2; shift 2; mount -t tmpfs t $t; mkdir $t/u $t/w; '
               'mount -t overlay o -o lowerdir=$r,upperdir=$t/u,workdir=$t/w $r; mkdir -p $r/proc $r/dev; '
               'mount -t proc p $r/proc; mount -t tmpfs d $r/dev; '
               'for n in null zero full random urandom tty; do touch $r/dev/$n; mount --bind /dev/$n $r/dev/$n; done; '
-              'ln -s /proc/self/fd $r/dev/fd; cd $r; '
+              'ln -s /proc/self/fd $r/dev/fd; mkdir $r/dev/shm $r/dev/pts; mount -t tmpfs s $r/dev/shm; '
+              'mount -t devpts -o newinstance,ptmxmode=666,mode=620 p $r/dev/pts; ln -s pts/ptmx $r/dev/ptmx; cd $r; '
               'exec env -i PATH="$P" HOME=/root chroot . "$@"')
     work = os.path.join(roots.folder, "work")
     os.makedirs(work, exist_ok=True)
@@ -187,6 +189,7 @@ def main():
     failed = 0
     chosen = [c for c in CASES if (not prefixes or any(c.name.startswith(p) for p in prefixes)) and
               (platform != "emulate" or c.smoke or prefixes) and
+              (not c.load or prefixes or "LIMPET_LOAD_S" in os.environ) and
               (c.smoke or not smoke) and
               (platform != "native" or c.native) and image_there(c)]
     with tempfile.TemporaryDirectory() as folder:
@@ -195,7 +198,7 @@ def main():
         for n, case in enumerate(chosen, 1):
             oracle = run(native_command(roots, case), case, LIMIT_S["native"]) if case.native or platform == "native" else None
             start = time.monotonic()
-            got = oracle if platform == "native" else run(guest_command(platform, case), case, LIMIT_S[platform])
+            got = oracle if platform == "native" else run(guest_command(platform, case), case, LIMIT_S[platform] + case.limit)
             why = judge(case, got, None if platform == "native" else oracle)
             failed += why is not None
             print(f"{'not ok' if why else 'ok'} {n} - {case.name} ({(time.monotonic() - start) * 1000:.0f} ms)", flush=True)
