@@ -211,7 +211,10 @@ static bool exit_leave(struct task *t)
     unsigned long flags = spin_lock_irq(&p->sig_lock);
 
     list_remove(&t->thread_node);
-    p->utime += sched_cpu_time(t);
+    nsec_t user, system;
+    sched_times(t, &user, &system);
+    p->utime += user;
+    p->stime += system;
     bool last = --p->thread_count == 0;
     if (last && !p->group_exit) {
         p->group_exit = true;

@@ -214,8 +214,10 @@ void process_times(struct process *p, nsec_t *utime, nsec_t *stime)
     LIST_FOR(it, &p->threads)
     {
         const struct task *t = LIST_ENTRY(it, struct task, thread_node);
-        *utime += sched_cpu_time(t) - t->stime;
-        *stime += t->stime;
+        nsec_t user, system;
+        sched_times(t, &user, &system);
+        *utime += user;
+        *stime += system;
     }
     spin_unlock_irq(&p->sig_lock, flags);
 }
@@ -234,6 +236,7 @@ static struct task *task_alloc(const char *name)
         return NULL;
     }
     t->stack = page_virt(stack);
+    *(uint64_t *)t->stack = TASK_CANARY;
     t->refs = 1;
     t->state = TASK_DEAD; /* sched_start makes it RUNNING; no wake does */
     t->affinity = UINT64_MAX;

@@ -7,6 +7,7 @@
 #include "guest/core/klib.h"
 #include "guest/core/lock.h"
 #include "guest/core/types.h"
+#include "guest/virtio/virtio.h"
 
 static struct {
     struct spinlock lock; /* irq-safe */
@@ -79,6 +80,7 @@ void krandom(void *to, size_t n)
         n -= part;
     }
     memset(key, 0, sizeof(key));
+    virtio_rng_reseed();
 }
 
 uint64_t krandom_u64(void)

@@ -59,24 +59,56 @@ static void sched_arm(struct cpu *c, nsec_t deadline)
 
 /* --- time accounting --- */
 
+/* It leaves the CPU, which only kernel code does. */
 static void sched_account(struct task *t, nsec_t now)
 {
-    t->utime += now - t->entered;
+    if (t->stack != NULL && *(const uint64_t *)t->stack != TASK_CANARY)
+        panic("the kernel stack of %s (%d) overflowed", t->name, t->tid);
+    t->stime += now - t->entered;
     t->entered = now;
 }
 
-nsec_t sched_cpu_time(const struct task *t)
+void sched_enter_kernel(void)
 {
-    nsec_t sum = t->utime + t->stime;
-    nsec_t entered = t->entered;
+    struct task *t = current();
+    nsec_t now = arch_clock();
 
+    t->utime += now - t->entered;
+    t->entered = now;
+    t->in_user = false;
+}
+
+void sched_leave_kernel(void)
+{
+    struct task *t = current();
+    nsec_t now = arch_clock();
+
+    t->stime += now - t->entered;
+    t->entered = now;
+    t->in_user = true;
+}
+
+void sched_times(const struct task *t, nsec_t *utime, nsec_t *stime)
+{
+    nsec_t entered = t->entered;
+    bool in_user = t->in_user;
+
+    *utime = t->utime;
+    *stime = t->stime;
     if (__atomic_load_n(&t->on_cpu, __ATOMIC_RELAXED) &&
         t->state == TASK_RUNNING) {
         nsec_t now = arch_clock();
         if (now > entered)
-            sum += now - entered;
+            *(in_user ? utime : stime) += now - entered;
     }
-    return sum;
+}
+
+nsec_t sched_cpu_time(const struct task *t)
+{
+    nsec_t utime, stime;
+
+    sched_times(t, &utime, &stime);
+    return utime + stime;
 }
 
 /* --- run queues --- */

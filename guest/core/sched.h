@@ -42,6 +42,11 @@ bool sched_wake_stopped(struct task *t);
 void sched_notice(struct task *t);
 /* Run time of `t` so far, nanoseconds, the current stretch included. */
 nsec_t sched_cpu_time(const struct task *t);
+void sched_times(const struct task *t, nsec_t *utime, nsec_t *stime);
+/* The current task came from its program, or is about to go back: from here on
+ * system, or user, time passes. From arch code, interrupts off. */
+void sched_enter_kernel(void);
+void sched_leave_kernel(void);
 /* Leave the CPU for ever. */
 _Noreturn void sched_exit(void);
 /* Move to a CPU that `affinity` allows. */

@@ -23,6 +23,7 @@ struct tty;
 
 #define TASK_STACK_SIZE 16384
 #define TASK_NAME_SIZE  16
+#define TASK_CANARY     UINT64_C(0x6c696d7065747374) /* a stack's last word */
 #define GROUPS_MAX      32
 
 enum task_state {
@@ -48,6 +49,7 @@ struct task {
     bool on_cpu;       /* cleared, release, by the switch away from it */
     uint64_t affinity; /* bit per CPU */
     nsec_t utime, stime, entered; /* user, system, last change */
+    bool in_user;                 /* whose time passes; only its own CPU */
     uint64_t switches;
 
     struct task *hash_next;    /* by tid; pid_lock (process.c) */

@@ -60,17 +60,17 @@ static void snap_signals(struct snapshot *s, const struct process *p)
 
 static void snap_times(struct snapshot *s, struct process *p, bool whole)
 {
-    s->utime = s->task->utime;
-    s->stime = s->task->stime;
+    sched_times(s->task, &s->utime, &s->stime);
     if (!whole)
         return;
     s->utime = p->utime;
     s->stime = p->stime;
     LIST_FOR(it, &p->threads)
     {
-        const struct task *t = LIST_ENTRY(it, struct task, thread_node);
-        s->utime += t->utime;
-        s->stime += t->stime;
+        nsec_t user, system;
+        sched_times(LIST_ENTRY(it, struct task, thread_node), &user, &system);
+        s->utime += user;
+        s->stime += system;
     }
 }
 

@@ -9,7 +9,6 @@
 #include "guest/core/uts.h"
 #include "guest/fs/procfs.h"
 #include "guest/net/socket.h"
-#include "guest/virtio/virtio.h"
 
 #define UUID_BYTES 16
 #define CAP_ADMIN  21
@@ -125,7 +124,6 @@ static int show_uuid(struct text *t, const struct pseudo_ref *r)
 {
     uint8_t u[UUID_BYTES];
     (void)r;
-    virtio_rng_reseed();
     krandom(u, sizeof(u));
     add_uuid(t, u);
     return 0;

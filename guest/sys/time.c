@@ -267,8 +267,7 @@ void rusage_of(struct process *p, enum rusage_who who, struct lx_rusage *out)
     *out = (struct lx_rusage){.maxrss = 0};
     if (who == RUSAGE_THREAD) {
         const struct task *t = current();
-        stime = t->stime;
-        utime = sched_cpu_time(t) - stime;
+        sched_times(t, &utime, &stime);
         out->nvcsw = (int64_t)t->switches;
     } else if (who != RUSAGE_CHILDREN) {
         process_times(p, &utime, &stime);

@@ -53,5 +53,6 @@ void virtio_rng_init(struct virtio_device *d)
         virtio_start(d, VIRTIO_F_EVENT_IDX, 1, RNG_QUEUE) < 0)
         return;
     d->queues[0].fn = rng_interrupt;
+    rng.next = clock_now() + RNG_INTERVAL;
     rng.dev = d;
 }

@@ -149,6 +149,15 @@ CASES = [
            "n=mmap.mmap(f.fileno(),8192)\nn[4090:4100]=b'0123456789'\nn.flush()\nf.seek(4090)\nprint(f.read(10))"),
     python("py_select", "import os,select\nr,w=os.pipe()\ne=select.epoll()\ne.register(r,select.EPOLLIN)\nprint(e.poll(0.05))\n"
            "os.write(w,b'x')\nprint(e.poll(1)[0][1], select.select([r],[],[],0)[0]==[r])"),
+    python("py_cpu_times", "import os\ndef stat():\n f=open('/proc/self/stat').read().rsplit(')',1)[1].split()\n"
+           " return int(f[11]),int(f[12])\n"
+           "sum(range(8*10**6))\na=os.times()\nprint(a.user>.05, a.user>a.system)\n"
+           "f=open('/dev/zero','rb',0)\nb=bytearray(1<<20)\n"
+           "while os.times().system<a.system+.1: f.readinto(b)\nc=os.times()\n"
+           "u,s=stat()\nprint(abs(u-c.user*100)<5, abs(s-c.system*100)<5)\n"
+           "import resource\nr=resource.getrusage(resource.RUSAGE_SELF)\n"
+           "print(abs(r.ru_utime-c.user)<.05, abs(r.ru_stime-c.system)<.05)\n"
+           "if os.fork()==0: sum(range(8*10**6)); os._exit(0)\nos.wait()\nprint(os.times().children_user>.05)"),
     python("py_exception", "raise SystemExit(9)"),
     Case("sqlite", "sqlite", ":memory:", "create table t(a); insert into t values(1),(2),(3); select sum(a), sqlite_version()>'3' from t;"),
     Case("sqlite_file", "sqlite", "/tmp/x.db", "pragma journal_mode=wal; create table t(a); insert into t values(42); select * from t;"),

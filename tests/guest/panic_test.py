@@ -18,6 +18,8 @@ CASES = [
     (3, r"kernel panic: exception 6 at \S+ on CPU \d", "trap_panic"),
     (4, r"kernel panic: .*planted\.c:\d+: a\[1\] != PLANT_ASSERT",
      "__wrap_sys_sethostname"),
+    (5, r"kernel panic: the kernel stack of \w+ \(\d+\) overflowed",
+     "__wrap_sys_sethostname"),
 ]
 
 

@@ -46,6 +46,7 @@ void user_return_work(void)
         sched_user_return();
         arch_irq_off();
     }
+    sched_leave_kernel();
 }
 
 /* Returns true if registers allow the short way out: SYSRET semantics, rip =
@@ -53,6 +54,7 @@ void user_return_work(void)
  * far side. */
 bool syscall_serve(struct arch_regs *r)
 {
+    sched_enter_kernel();
     arch_irq_on();
     r->rax = (uint64_t)sys_dispatch((uint64_t)r->nr, &r->rdi);
     arch_irq_off();
@@ -143,6 +145,7 @@ void trap_user(struct arch_regs *r)
 {
     unsigned vector = (unsigned)~r->nr;
 
+    sched_enter_kernel();
     if (vector >= VEC_IRQ) {
         irq_serve(vector);
     } else {
