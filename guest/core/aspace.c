@@ -13,6 +13,7 @@
 #include "guest/core/range.h"
 #include "guest/core/sched.h"
 #include "guest/core/task.h"
+#include "guest/core/vdso.h"
 #include "guest/core/vma.h"
 #include "guest/fs/file.h"
 #include "guest/fs/inode.h"
@@ -33,7 +34,8 @@ struct aspace *aspace_new(void)
         kfree(as);
         return NULL;
     }
-    as->stack_top = USER_END - (krandom_u64() % 0x4000) * PAGE_SIZE;
+    as->stack_top =
+        USER_END - (VDSO_PAGES_MAX + krandom_u64() % 0x4000) * PAGE_SIZE;
     as->mmap_top =
         as->stack_top - STACK_ROOM - (krandom_u64() % ASLR_PAGES) * PAGE_SIZE;
     return as;
@@ -374,7 +376,11 @@ static const char *vma_name(const struct vma *v)
 {
     if ((v->flags & VMA_HEAP) != 0)
         return "[heap]";
-    return (v->flags & VMA_STACK) != 0 ? "[stack]" : NULL;
+    if ((v->flags & VMA_STACK) != 0)
+        return "[stack]";
+    if (vdso_owns(v->file))
+        return v->offset == 0 ? "[vvar]" : "[vdso]";
+    return NULL;
 }
 
 static bool aspace_info(struct aspace *as, uint64_t from, bool count,

@@ -2,6 +2,7 @@
 /* The clocks programs see. */
 #include "guest/arch/arch.h"
 #include "guest/core/timer.h"
+#include "guest/core/vdso.h"
 
 static uint64_t wall_offset; /* atomic: set by settimeofday, modulo 2^64 */
 
@@ -18,6 +19,9 @@ uint64_t clock_wall(void)
 
 void clock_set_wall(uint64_t ns)
 {
-    __atomic_store_n(&wall_offset, ns - arch_clock() - arch_clock_wall_base(),
+    uint64_t base = ns - arch_clock();
+
+    __atomic_store_n(&wall_offset, base - arch_clock_wall_base(),
                      __ATOMIC_RELAXED);
+    vdso_set_wall(base);
 }

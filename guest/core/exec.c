@@ -15,6 +15,7 @@
 #include "guest/core/klib.h"
 #include "guest/core/kmem.h"
 #include "guest/core/task.h"
+#include "guest/core/vdso.h"
 #include "guest/core/vma.h"
 #include "guest/fs/file.h"
 #include "guest/fs/inode.h"
@@ -28,6 +29,7 @@
 /* Auxiliary vector, Linux UAPI linux/auxvec.h. */
 enum auxv_type {
     AT_NULL = 0,
+    AT_IGNORE = 1,
     AT_PHDR = 3,
     AT_PHENT = 4,
     AT_PHNUM = 5,
@@ -46,9 +48,10 @@ enum auxv_type {
     AT_RANDOM = 25,
     AT_HWCAP2 = 26,
     AT_EXECFN = 31,
+    AT_SYSINFO_EHDR = 33,
     AT_MINSIGSTKSZ = 51,
 };
-#define AUXV_PAIRS 21
+#define AUXV_PAIRS 22
 #define PHENT_SIZE 56
 
 struct exec {
@@ -58,6 +61,7 @@ struct exec {
     struct exec_args *args;
     struct aspace *as;
     struct elf_image image, interp;
+    uint64_t vdso;       /* its address, or 0 */
     uint32_t suid, sgid; /* UINT32_MAX: not set-id */
     uint64_t sp;
 };
@@ -185,6 +189,7 @@ static void exec_auxv(const struct exec *x, uint64_t *v, uint64_t random,
     uint64_t euid = x->suid != UINT32_MAX ? x->suid : c->euid;
     uint64_t egid = x->sgid != UINT32_MAX ? x->sgid : c->egid;
     const uint64_t pairs[AUXV_PAIRS][2] = {
+        {x->vdso != 0 ? AT_SYSINFO_EHDR : AT_IGNORE, x->vdso},
         {AT_HWCAP, arch_hwcap(0)},
         {AT_PAGESZ, PAGE_SIZE},
         {AT_CLKTCK, 100},
@@ -266,6 +271,7 @@ static int exec_stack(struct exec *x)
         return (int)at;
     struct vma *v = vma_at(as, (uint64_t)at);
     vma_set(v, v->prot, v->flags | VMA_STACK | VMA_NOHUGE);
+    x->vdso = vdso_map(as);
 
     char random[16];
     krandom(random, sizeof(random));

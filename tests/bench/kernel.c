@@ -64,13 +64,18 @@ static void fail(const char *what)
     exit(1);
 }
 
+static size_t number(const char *text)
+{
+    return (size_t)strtoul(text, NULL, 10);
+}
+
 static void pin(const char *cpu)
 {
     cpu_set_t set;
     if (cpu == NULL)
         return;
     CPU_ZERO(&set);
-    CPU_SET((size_t)atoi(cpu), &set);
+    CPU_SET(number(cpu), &set);
     if (sched_setaffinity(0, sizeof(set), &set) < 0)
         fail("sched_setaffinity");
 }
@@ -196,7 +201,7 @@ static double touch_once(size_t size)
 
 static void bench_touch(char **args)
 {
-    size_t size = (size_t)atoi(args[0]) << 20;
+    size_t size = number(args[0]) << 20;
     double ns[5];
     (void)touch_once(2 * size); /* backed by the host from here on */
     struct rusage before, after;
@@ -245,7 +250,7 @@ static void ring_member(int left, int right, volatile char *mem)
 
 static void bench_ring(char **args)
 {
-    int count = atoi(args[0]);
+    size_t count = number(args[0]);
     pin(args[1]);
     volatile char *mem =
         mmap(NULL, (size_t)RING_PAGES * PAGE, PROT_READ | PROT_WRITE,
@@ -254,7 +259,7 @@ static void bench_ring(char **args)
     if (mem == MAP_FAILED || pipe(first) < 0)
         fail("ring");
     last = first[0];
-    for (int i = 1; i < count; i++) {
+    for (size_t i = 1; i < count; i++) {
         int next[2];
         if (pipe(next) < 0)
             fail("pipe");
@@ -276,7 +281,7 @@ static void bench_ring(char **args)
         double from = now_ns();
         if (write(first[1], &c, 1) != 1 || read(last, &c, 1) != 1)
             fail("ring");
-        ns[k] = (now_ns() - from) / count;
+        ns[k] = (now_ns() - from) / (double)count;
     }
     (void)close(first[1]);
     while (wait(NULL) > 0)

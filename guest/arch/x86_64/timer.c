@@ -5,6 +5,8 @@
 #include "guest/arch/x86_64/x86.h"
 #include "guest/core/cpu.h"
 #include "guest/core/log.h"
+#include "guest/core/vdso.h"
+#include "guest/vdso/vdso.h"
 
 #define SCALE_SHIFT 30 /* factors fit 64 bits up to 17 GHz */
 
@@ -34,6 +36,13 @@ nsec_t arch_clock(void)
     int64_t ticks = (int64_t)(x86_rdtsc() - arch_entry_tsc);
 
     return ticks > 0 ? scale((uint64_t)ticks, ns_per_tick) : 0;
+}
+
+void arch_vdso_clock(struct vdso_data *d)
+{
+    d->counter_base = arch_entry_tsc;
+    d->ns_per_tick = ns_per_tick;
+    d->shift = SCALE_SHIFT;
 }
 
 uint64_t arch_clock_wall_base(void)
