@@ -91,6 +91,7 @@ _Noreturn void arch_enter_user(void);
 /* Accessors for syscall restart and ptrace-like readers. */
 uint64_t arch_regs_ip(const struct arch_regs *r);
 uint64_t arch_regs_sp(const struct arch_regs *r);
+void arch_regs_set_ip(struct arch_regs *r, uint64_t ip);
 int64_t arch_regs_result(const struct arch_regs *r);
 void arch_regs_set_result(struct arch_regs *r, int64_t v);
 /* Number of the system call being served, or -1 (fault, interrupt). */

@@ -23,22 +23,84 @@
 #define STACK_ROOM (UINT64_C(1) << 30)
 #define ASLR_PAGES (UINT64_C(1) << 28)
 
-struct aspace *aspace_new(void)
+/*
+ * Address spaces that ended, their page tables in place and empty. Where the
+ * host shadows page tables, one that serves again as what it was costs nothing
+ * and one built anew some 10 us. A child of fork and a program after exec have
+ * different shapes, so each takes what was of its kind.
+ */
+#define KEEP_MAX    4
+#define KEEP_TABLES 24 /* pages of one that is kept */
+
+static struct {
+    struct spinlock lock;
+    struct aspace *kept[2][KEEP_MAX]; /* by aspace.child */
+    unsigned count[2];
+} keep;
+
+void aspace_init(void)
 {
-    struct aspace *as = kzalloc(sizeof(*as));
+    memset(&keep, 0, sizeof(keep));
+}
+
+static bool aspace_keep(struct aspace *as)
+{
+    bool kept = false;
+    if (as->tables > KEEP_TABLES)
+        return false;
+    spin_lock(&keep.lock);
+    if (keep.count[as->child] < KEEP_MAX) {
+        keep.kept[as->child][keep.count[as->child]++] = as;
+        kept = true;
+    }
+    spin_unlock(&keep.lock);
+    return kept;
+}
+
+static struct aspace *aspace_take(bool child)
+{
+    struct aspace *as = NULL;
+    spin_lock(&keep.lock);
+    if (keep.count[child] > 0)
+        as = keep.kept[child][--keep.count[child]];
+    spin_unlock(&keep.lock);
     if (as == NULL)
         return NULL;
-    as->refs = 1;
-    mutex_init(&as->lock);
-    if (arch_aspace_init(&as->arch) < 0) {
-        kfree(as);
-        return NULL;
+    /* What CPUs still have of its old pages goes now. */
+    arch_flush(&as->arch, 0, USER_END);
+    return as;
+}
+
+static struct aspace *aspace_make(bool child)
+{
+    struct aspace *as = aspace_take(child);
+    if (as == NULL) {
+        as = kzalloc(sizeof(*as));
+        if (as == NULL)
+            return NULL;
+        if (arch_aspace_init(&as->arch) < 0) {
+            kfree(as);
+            return NULL;
+        }
     }
+    as->refs = 1;
+    as->child = child;
+    mutex_init(&as->lock);
     as->stack_top =
         USER_END - (VDSO_PAGES_MAX + krandom_u64() % 0x4000) * PAGE_SIZE;
     as->mmap_top =
         as->stack_top - STACK_ROOM - (krandom_u64() % ASLR_PAGES) * PAGE_SIZE;
     return as;
+}
+
+struct aspace *aspace_new(void)
+{
+    return aspace_make(false);
+}
+
+struct aspace *aspace_new_child(void)
+{
+    return aspace_make(true);
 }
 
 void aspace_get(struct aspace *as)
@@ -60,9 +122,14 @@ void aspace_put(struct aspace *as)
         dead = v;
     }
     pt_batch_done(&batch);
-    pt_free(as);
     vma_free_list(dead);
     kfree(as->vmas);
+    /* Back to zeros but for the tables. */
+    *as = (struct aspace){
+        .arch = as->arch, .tables = as->tables, .child = as->child};
+    if (aspace_keep(as))
+        return;
+    pt_free(as);
     kfree(as);
 }
 
@@ -91,6 +158,7 @@ int aspace_fork(struct aspace *child, struct aspace *parent)
 
     mutex_lock(&parent->lock);
     child->brk_start = parent->brk_start;
+    child->membarrier = parent->membarrier;
     child->brk = parent->brk;
     child->stack_top = parent->stack_top;
     child->user_page = parent->user_page;

@@ -32,6 +32,7 @@ struct aspace {
     struct vma **vmas; /* sorted by address (core/vma.h), owned */
     unsigned vma_count, vma_room;
     uint64_t tables; /* page-table pages: VmPTE */
+    bool child;      /* made for fork(2) */
     uint64_t brk_start, brk;
     uint64_t stack_top; /* first byte above the main stack */
     uint64_t user_page; /* arch_user_page() is here; 0: nowhere */
@@ -42,10 +43,14 @@ struct aspace {
     uint64_t data;               /* bytes of private writable regions */
     uint64_t rss_anon, rss_file; /* pages present */
     uint64_t rss_max, mapped_max;
-    uint64_t mmap_top; /* search for free ranges goes down from here */
+    uint32_t membarrier; /* atomic: registrations, sys/rseq.c */
+    uint64_t mmap_top;   /* search for free ranges goes down from here */
 };
 
 struct aspace *aspace_new(void); /* NULL: memory */
+/* The same for fork(2): its page tables will look like the last child's. */
+struct aspace *aspace_new_child(void);
+void aspace_init(void); /* from process_init: none is kept */
 void aspace_get(struct aspace *as);
 void aspace_put(struct aspace *as); /* the last one frees everything */
 /* Copy for fork(2): private pages shared copy-on-write. 0 or -ENOMEM. */

@@ -101,7 +101,7 @@ static int clone_aspace(struct process *child, struct process *parent,
         child->aspace = parent->aspace;
         return 0;
     }
-    child->aspace = aspace_new();
+    child->aspace = aspace_new_child();
     if (child->aspace == NULL)
         return -ENOMEM;
     return aspace_fork(child->aspace, parent->aspace);
@@ -166,6 +166,12 @@ static void clone_task_state(struct task *t, const struct task *me,
     t->affinity = me->affinity;
     if ((f & (LX_CLONE_VM | LX_CLONE_VFORK)) != LX_CLONE_VM)
         t->altstack = me->altstack;
+    if ((f & LX_CLONE_VM) == 0 && me->rseq != 0) {
+        t->rseq = me->rseq;
+        t->rseq_size = me->rseq_size;
+        t->rseq_sig = me->rseq_sig;
+        t->rseq_cpu = me->rseq_cpu; /* its memory is a copy */
+    }
     if ((f & LX_CLONE_CHILD_CLEARTID) != 0)
         t->clear_tid = ca->child_tid;
     if ((f & LX_CLONE_CHILD_SETTID) != 0) {
@@ -268,6 +274,8 @@ int64_t task_clone(const struct clone_args *ca)
     }
     int32_t tid = t->tid;
     process_get(p);
+    if (!thread && p->rlimits[LX_RLIMIT_CPU].cur != LX_RLIM_INFINITY)
+        cputimer_start(p);
     if (vfork) {
         sched_start_here(t);
         clone_wait_vfork(p);

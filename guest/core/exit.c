@@ -181,6 +181,7 @@ static void exit_process(struct process *p)
     if (p == proc_init)
         exit_kernel(p);
     (void)timer_stop(&p->alarm);
+    cputimer_exit(p);
     ptimer_exit(p);
     exit_release(p);
     if (p->session->id == p->pid)

@@ -383,6 +383,8 @@ static int fault_no_memory(int *signo)
     *signo = LX_SIGKILL;
     if (signal_fatal_pending(current()))
         return -EFAULT;
+    if (oom_reclaim())
+        return 0;
     if (!oom_kill())
         return -EFAULT;
     waitq_init(&nobody);

@@ -8,9 +8,11 @@
 #include "guest/core/log.h"
 #include "guest/core/page.h"
 #include "guest/core/task.h"
+#include "guest/fs/inode.h"
 #include "guest/virtio/console.h"
 
-#define OOM_NEVER INT64_MIN
+#define OOM_NEVER  INT64_MIN
+#define SHRINK_MAX 8192 /* names; more than the cache keeps */
 
 /* Pages a process holds, moved by its oom_score_adj (thousandths of all). */
 static int64_t oom_badness(struct process *p, int64_t total, uint64_t *anon)
@@ -62,6 +64,16 @@ static void oom_report(const struct process *p, const char *name)
         return;
     int n = ksnprintf(who, sizeof(who), "%s (pid %d)", name, p->pid);
     (void)ctl_send(CTL_KILLED, who, (uint32_t)MIN(n, (int)sizeof(who) - 1));
+}
+
+bool oom_reclaim(void)
+{
+    dentry_shrink(SHRINK_MAX);
+    paddr_t pa = page_alloc(0, 0);
+    if (pa == 0)
+        return false;
+    page_put(pa);
+    return true;
 }
 
 bool oom_kill(void)

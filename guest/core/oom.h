@@ -4,6 +4,9 @@
 
 #include <stdbool.h>
 
+/* Forget what is kept only because it may be wanted again. True: there is a
+ * page for programs now. Without locks. */
+bool oom_reclaim(void);
 /* Called without locks when page_alloc failed for a program's page fault.
  * True: somebody was killed, try again after sleeping a little. */
 bool oom_kill(void);

@@ -37,6 +37,7 @@ static bool pid_wrapped;
 
 void process_init(void)
 {
+    aspace_init();
     if (proc_init == NULL)
         return;
     memset(pid_hash, 0, sizeof(pid_hash));
@@ -412,6 +413,7 @@ struct process *process_new(struct process *parent)
     waitq_init(&p->vfork_wait);
     waitq_init(&p->exit_wait);
     ptimer_process_init(p);
+    cputimer_init(p);
     p->exit_signal = LX_SIGCHLD;
     p->start = clock_now();
     p->pid = pid_alloc();

@@ -16,6 +16,7 @@
 #include "guest/core/cpu.h"
 #include "guest/core/klib.h"
 #include "guest/core/log.h"
+#include "guest/core/rseq.h"
 #include "guest/core/task.h"
 #include "guest/core/timer.h"
 
@@ -65,7 +66,7 @@ static void sched_account(struct task *t, nsec_t now)
     if (t->stack != NULL && *(const uint64_t *)t->stack != TASK_CANARY)
         panic("the kernel stack of %s (%d) overflowed", t->name, t->tid);
     t->stime += now - t->entered;
-    t->entered = now;
+    t->entered = NSEC_NEVER; /* woken, it may still halt for a while */
 }
 
 /* --- run queues --- */
@@ -388,6 +389,7 @@ static void sched_switch_to(struct cpu *c, struct task *t, struct task *next)
     c->switches++;
     next->switches++;
     next->on_cpu = true;
+    rseq_switched(next, c->id);
     c->current = next;
     sched_switched(arch_switch(t, next));
 }

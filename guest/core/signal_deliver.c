@@ -7,6 +7,7 @@
 #include "guest/arch/arch.h"
 #include "guest/core/kmem.h"
 #include "guest/core/ptimer.h"
+#include "guest/core/rseq.h"
 #include "guest/core/sched.h"
 #include "guest/core/signal_impl.h"
 #include "guest/core/task.h"
@@ -198,7 +199,8 @@ static void signal_handle(struct task *t, const struct k_sigaction *sa,
 
     signal_restart(t, sa);
     t->restore_sigmask = false;
-    if (arch_signal_frame(t, sa, si, old, signal_use_altstack(t, sa)) < 0) {
+    if (rseq_signal(t) < 0 ||
+        arch_signal_frame(t, sa, si, old, signal_use_altstack(t, sa)) < 0) {
         /* No stack to run the handler on: as Linux, SIGSEGV; and if that was
          * the one, nothing can catch it. */
         unsigned long flags = spin_lock_irq(&p->sig_lock);
@@ -224,7 +226,7 @@ static bool signal_deliver_one(struct task *t, bool *handled)
     struct lx_siginfo si;
     unsigned long flags = spin_lock_irq(&p->sig_lock);
 
-    t->work = false;
+    t->work = t->rseq_event; /* a mark from here on is not lost */
     if (signal_fatal_pending(t)) {
         int32_t status = p->group_exit ? p->exit_status : 0;
         spin_unlock_irq(&p->sig_lock, flags);
@@ -281,6 +283,8 @@ void signal_deliver(void)
         (void)put_user_u32(uptr(t->set_tid), (uint32_t)t->tid);
         t->set_tid = 0;
     }
+    if (__atomic_load_n(&t->rseq_event, __ATOMIC_ACQUIRE))
+        rseq_resume(t);
     while (signal_deliver_one(t, &handled))
         continue;
     if (handled)

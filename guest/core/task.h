@@ -8,6 +8,7 @@
 
 #include <arch_types.h>
 
+#include "guest/core/cputimer.h"
 #include "guest/core/list.h"
 #include "guest/core/lock.h"
 #include "guest/core/signal.h"
@@ -64,7 +65,10 @@ struct task {
     uint64_t set_tid;   /* CLONE_CHILD_SETTID: to write at the first return */
     uint64_t clear_tid; /* CLONE_CHILD_CLEARTID; user address or 0 */
     uint64_t robust_list, robust_size;
-    uint64_t rseq, rseq_sig;
+    uint64_t rseq; /* address of struct lx_rseq, or 0; core/rseq.c */
+    uint32_t rseq_size, rseq_sig;
+    uint32_t rseq_cpu;       /* what it says */
+    bool rseq_event;         /* atomic: look at it before returning to user */
     struct file *dead_files; /* file_put: released, one after another */
     bool putting_files;
     int32_t exit_code; /* wait status of this thread */
@@ -142,11 +146,12 @@ struct process {
     bool vfork_done;
     struct waitq exit_wait; /* pidfd: becomes ready at exit; task_single */
 
+    struct cputimer cputimer;
     struct timer alarm; /* ITIMER_REAL; sig_lock */
     nsec_t alarm_interval;
     nsec_t start;
     nsec_t utime, stime, cutime, cstime; /* of dead threads, of children */
-    uint64_t min_faults, maj_faults;
+    uint64_t min_faults, maj_faults, cmin_faults, cmaj_faults;
     int32_t oom_score_adj;
     uint32_t personality;
     int32_t nice;    /* getpriority(2); no effect */

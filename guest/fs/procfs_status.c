@@ -124,8 +124,8 @@ static void stat_head(struct text *t, const struct pseudo_ref *r,
     const struct process *p = r->proc;
     text_printf(t, "%d (%s) %c %d %d %d %u %d %u %lu %lu %lu %lu ",
                 s->task->tid, s->task->name, s->state, s->ppid, s->pgid, s->sid,
-                s->tty, s->tpgid, 0x400100u, (ul)p->min_faults, 0ul,
-                (ul)p->maj_faults, 0ul);
+                s->tty, s->tpgid, 0x400100u, (ul)p->min_faults,
+                (ul)p->cmin_faults, (ul)p->maj_faults, (ul)p->cmaj_faults);
     text_printf(t, "%lu %lu %lu %lu 20 0 %u 0 %lu ", (ul)(s->utime / TICK_NS),
                 (ul)(s->stime / TICK_NS), (ul)(p->cutime / TICK_NS),
                 (ul)(p->cstime / TICK_NS), s->threads,

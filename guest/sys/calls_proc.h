@@ -9,7 +9,7 @@
     X(clone) X(clone3) X(exit) X(exit_group) X(wait4) X(waitid) \
     X(getpid) X(getppid) X(gettid) X(getpgid) X(setpgid) X(getsid) X(setsid) \
     X(set_tid_address) X(set_robust_list) X(get_robust_list) X(unshare) \
-    X(futex) X(membarrier) \
+    X(futex) X(membarrier) X(rseq) \
     X(sched_yield) X(sched_setaffinity) X(sched_getaffinity) \
     X(sched_setscheduler) X(sched_getscheduler) X(sched_setparam) \
     X(sched_getparam) X(sched_get_priority_max) X(sched_get_priority_min) \

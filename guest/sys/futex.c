@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* futex(2) and membarrier(2). */
+/* futex(2). */
 #include "guest/core/futex.h"
 
 #include "abi/linux/proc.h"
@@ -111,30 +111,5 @@ int64_t sys_futex(const uint64_t *a)
         return futex_wake_op(&w);
     }
     default: return -ENOSYS; /* priority inheritance and what is to come */
-    }
-}
-
-/* --- membarrier(2) --- */
-
-#define MEMBARRIER_PRIVATE_EXPEDITED          (1 << 3)
-#define MEMBARRIER_REGISTER_PRIVATE_EXPEDITED (1 << 4)
-
-static int64_t membarrier_private(void)
-{
-    arch_barrier(&current()->proc->aspace->arch);
-    return 0;
-}
-
-int64_t sys_membarrier(const uint64_t *a)
-{
-    if (a[1] != 0)
-        return -EINVAL;
-    switch ((int32_t)a[0]) {
-    case 0: /* query */
-        return MEMBARRIER_PRIVATE_EXPEDITED |
-               MEMBARRIER_REGISTER_PRIVATE_EXPEDITED;
-    case MEMBARRIER_REGISTER_PRIVATE_EXPEDITED: return 0;
-    case MEMBARRIER_PRIVATE_EXPEDITED: return membarrier_private();
-    default: return -EINVAL;
     }
 }

@@ -9,8 +9,14 @@
 #include "guest/sys/calls_proc.h"
 #include "guest/sys/timespec.h"
 
-#define ITIMER_REAL 0
-#define ITIMER_PROF 2
+#define ITIMER_REAL    0
+#define ITIMER_VIRTUAL 1
+#define ITIMER_PROF    2
+
+static enum cputimer_kind itimer_kind(uint64_t which)
+{
+    return which == ITIMER_VIRTUAL ? CPUTIMER_VIRTUAL : CPUTIMER_PROF;
+}
 
 static int itimer_nsec(const struct lx_timeval *tv, nsec_t *out)
 {
@@ -35,8 +41,6 @@ static int itimer_put(uint64_t to, nsec_t value, nsec_t interval)
     return copy_to_user(uptr(to), &v, sizeof(v));
 }
 
-/* ITIMER_VIRTUAL and ITIMER_PROF count CPU time, which is not interrupted
- * here: refused rather than never firing. */
 int64_t sys_getitimer(const uint64_t *a)
 {
     nsec_t value = 0;
@@ -46,6 +50,8 @@ int64_t sys_getitimer(const uint64_t *a)
         return -EINVAL;
     if (a[0] == ITIMER_REAL)
         ptimer_alarm_get(&value, &interval);
+    else
+        cputimer_get(itimer_kind(a[0]), &value, &interval);
     return itimer_put(a[1], value, interval);
 }
 
@@ -59,9 +65,13 @@ int64_t sys_setitimer(const uint64_t *a)
     if (itimer_nsec(&v.value, &value) < 0 ||
         itimer_nsec(&v.interval, &interval) < 0)
         return -EINVAL;
-    if (a[0] != ITIMER_REAL)
-        return a[0] <= ITIMER_PROF && value == 0 ? 0 : -EINVAL;
-    ptimer_alarm(value, interval, &old_value, &old_interval);
+    if (a[0] > ITIMER_PROF)
+        return -EINVAL;
+    if (a[0] == ITIMER_REAL)
+        ptimer_alarm(value, interval, &old_value, &old_interval);
+    else
+        cputimer_set(itimer_kind(a[0]), value, interval, &old_value,
+                     &old_interval);
     return a[2] != 0 ? itimer_put(a[2], old_value, old_interval) : 0;
 }
 

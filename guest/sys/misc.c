@@ -138,6 +138,8 @@ static int limit_set(struct process *p, unsigned which,
     if (ok)
         p->rlimits[which] = *l;
     spin_unlock_irq(&p->sig_lock, flags);
+    if (ok && which == LX_RLIMIT_CPU)
+        cputimer_start(p);
     return ok ? 0 : -EPERM;
 }
 

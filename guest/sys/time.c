@@ -277,6 +277,8 @@ void rusage_of(struct process *p, enum rusage_who who, struct lx_rusage *out)
     if (who == RUSAGE_CHILDREN || who == RUSAGE_BOTH) {
         utime += p->cutime;
         stime += p->cstime;
+        out->minflt += (int64_t)p->cmin_faults;
+        out->majflt += (int64_t)p->cmaj_faults;
     }
     struct aspace *as = who == RUSAGE_CHILDREN ? NULL : process_aspace(p);
     if (as != NULL) {

@@ -77,6 +77,8 @@ static void wait_reap(struct process *c)
 
     me->cutime += c->utime + c->cutime;
     me->cstime += c->stime + c->cstime;
+    me->cmin_faults += c->min_faults + c->cmin_faults;
+    me->cmaj_faults += c->maj_faults + c->cmaj_faults;
     process_reap(c);
 }
 

@@ -239,6 +239,38 @@ static void enter(struct aspace *as)
     current()->proc->aspace = as;
 }
 
+/* The next child gets the tables of the last, and nothing in them. */
+static void test_fork_tables_again(void **state)
+{
+    (void)state;
+    uint64_t a = map_any(3 * PG, R | W);
+    poke(a, 1);
+    struct aspace *parent = as_now(), *child = aspace_new_child();
+    assert_int_equal(aspace_fork(child, parent), 0);
+    const uint64_t *root = arch_root(&child->arch);
+    uint64_t tables = child->tables, other = map_any(PG, R | W);
+    enter(child);
+    poke(a + PG, 2);
+    enter(parent);
+    aspace_put(child);
+    uint64_t before = free_now();
+    child = aspace_new_child();
+    assert_ptr_equal(arch_root(&child->arch), root);
+    assert_int_equal(child->tables, tables);
+    assert_int_equal(pt_count(child, MMAP_MIN, TOP), 0);
+    assert_int_equal(child->vma_count + child->rss_anon + child->mapped, 0);
+    unmap(a + PG, PG);
+    assert_int_equal(aspace_fork(child, parent), 0);
+    assert_int_equal(child->tables, tables);
+    assert_int_equal(free_now(), before);
+    enter(child);
+    assert_int_equal(peek(a), 1);
+    assert_int_equal(peek(a + PG), -1);
+    assert_int_equal(peek(other), 0);
+    enter(parent);
+    aspace_put(child);
+}
+
 static void test_fork_copies_on_write(void **state)
 {
     (void)state;
@@ -506,6 +538,7 @@ int main(void)
         T(test_fork_without_rights),
         T(test_huge_only_when_used),
         T(test_huge_in_part),
+        T(test_fork_tables_again),
         T(test_huge_fork),
         T(test_memory_all_comes_back),
         T(test_random),

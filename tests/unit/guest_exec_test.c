@@ -384,6 +384,7 @@ static void test_cost(void **state)
     (void)state;
     em_make(&elf, ET_EXEC, BASE);
     put_elf("prog", &elf);
+    aspace_init(); /* no tables of another program */
     assert_int_equal(run("/prog"), 0);
     struct aspace *as = as_now();
     assert_true(as->tables <= 8);

@@ -1,5 +1,5 @@
 # Memory and exec over arch/fake; kernel memory is not malloc's.
-foreach(name page kmem uio aspace mapfile remap exec)
+foreach(name page kmem uio aspace mapfile remap exec oom)
   if(EXISTS ${CMAKE_SOURCE_DIR}/tests/unit/guest_${name}_test.c)
     add_executable(guest_${name}_test
       ${CMAKE_SOURCE_DIR}/tests/unit/guest_${name}_test.c)

@@ -157,6 +157,11 @@ uint64_t arch_regs_ip(const struct arch_regs *r)
     return r->pc;
 }
 
+void arch_regs_set_ip(struct arch_regs *r, uint64_t ip)
+{
+    r->pc = ip;
+}
+
 uint64_t arch_regs_sp(const struct arch_regs *r)
 {
     return r->sp;

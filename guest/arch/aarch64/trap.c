@@ -56,6 +56,7 @@ void user_return_work(void)
         sched_user_return();
         arch_irq_off();
     }
+    sched_leave_kernel();
 }
 
 /* --- exceptions of programs --- */
@@ -143,6 +144,7 @@ static void user_exception(struct arch_regs *r, uint64_t esr, uint64_t far)
 
 void trap_user_sync(struct arch_regs *r, uint64_t esr)
 {
+    sched_enter_kernel();
     if (ESR_EC(esr) == EC_SVC64) {
         r->nr = (int64_t)(uint32_t)r->x[8];
         arch_irq_on();
@@ -159,6 +161,7 @@ void trap_user_sync(struct arch_regs *r, uint64_t esr)
 void trap_user_irq(struct arch_regs *r)
 {
     (void)r;
+    sched_enter_kernel();
     irq_serve();
     user_return_work();
 }
@@ -166,6 +169,7 @@ void trap_user_irq(struct arch_regs *r)
 /* An error of the memory system while a program ran: that program's end. */
 void trap_user_other(struct arch_regs *r, uint64_t esr)
 {
+    sched_enter_kernel();
     arch_irq_on();
     fault_note(arch_current(), 0, esr);
     signal_fault(LX_SIGBUS, BUS_OBJERR, r->pc);

@@ -209,6 +209,11 @@ uint64_t arch_regs_ip(const struct arch_regs *r)
     return r->rip;
 }
 
+void arch_regs_set_ip(struct arch_regs *r, uint64_t ip)
+{
+    r->rip = ip;
+}
+
 uint64_t arch_regs_sp(const struct arch_regs *r)
 {
     return r->rsp;

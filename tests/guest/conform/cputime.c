@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+/* CPU time: times(2), getrusage(2), setitimer(2) of ITIMER_VIRTUAL and
+ * ITIMER_PROF, RLIMIT_CPU. */
+#include <sys/time.h>
+#include <sys/times.h>
+
+#include "tests/guest/conform/t.h"
+
+static double cpu(clockid_t id)
+{
+    struct timespec t;
+
+    clock_gettime(id, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void usage(double *user, double *system)
+{
+    struct rusage r;
+
+    getrusage(RUSAGE_SELF, &r);
+    *user = (double)r.ru_utime.tv_sec + (double)r.ru_utime.tv_usec / 1e6;
+    *system = (double)r.ru_stime.tv_sec + (double)r.ru_stime.tv_usec / 1e6;
+}
+
+/* Until `seconds` more of this kind of time have passed. */
+static void burn_user(double seconds)
+{
+    double from, to, system;
+
+    usage(&from, &system);
+    do {
+        for (volatile int i = 0; i < 3000000; i++)
+            ;
+        usage(&to, &system);
+    } while (to < from + seconds);
+}
+
+static void burn_system(double seconds)
+{
+    double from, to, user;
+    static char zeros[1 << 20];
+    int fd = open("/dev/zero", O_RDONLY);
+
+    usage(&user, &from);
+    do {
+        for (int i = 0; i < 20; i++)
+            if (read(fd, zeros, sizeof(zeros)) < 0)
+                return;
+        usage(&user, &to);
+    } while (to < from + seconds);
+    close(fd);
+}
+
+static void kinds(void)
+{
+    double u0, s0, u1, s1;
+
+    usage(&u0, &s0);
+    burn_user(0.1);
+    usage(&u1, &s1);
+    YES("user", u1 - u0 >= 0.1 && s1 - s0 < u1 - u0);
+    burn_system(0.1);
+    usage(&u1, &s1);
+    YES("system", s1 - s0 >= 0.1);
+    double all = cpu(CLOCK_PROCESS_CPUTIME_ID);
+    YES("clock", all - u1 - s1 < 0.05 && u1 + s1 - all < 0.05);
+    struct tms t;
+    times(&t);
+    YES("times", (double)t.tms_utime / 100 - u1 < 0.05 &&
+                     u1 - (double)t.tms_utime / 100 < 0.05);
+}
+
+static void child_time(void)
+{
+    burn_user(0.1);
+    _exit(0);
+}
+
+static void children(void)
+{
+    struct rusage r;
+
+    t_child("child", child_time);
+    getrusage(RUSAGE_CHILDREN, &r);
+    YES("child_faults", r.ru_minflt > 0);
+    YES("children", r.ru_utime.tv_sec > 0 || r.ru_utime.tv_usec >= 90000);
+}
+
+static void itimer(const char *name, int which, int signo, void (*burn)(double))
+{
+    char label[40];
+    struct itimerval v = {.it_value.tv_usec = 50000,
+                          .it_interval.tv_usec = 20000};
+    struct itimerval now;
+
+    t_catch(signo, SA_RESTART);
+    snprintf(label, sizeof(label), "%s_set", name);
+    T(label, SC(setitimer, which, &v, NULL));
+    snprintf(label, sizeof(label), "%s_get", name);
+    T(label, SC(getitimer, which, &now));
+    snprintf(label, sizeof(label), "%s_left", name);
+    YES(label, now.it_value.tv_usec > 0 && now.it_value.tv_usec <= 54000 &&
+                   now.it_interval.tv_usec == 20000);
+    t_sleep_ms(100);
+    snprintf(label, sizeof(label), "%s_asleep", name);
+    T(label, t_hits);
+    burn(0.3);
+    snprintf(label, sizeof(label), "%s_hits", name);
+    YES(label, t_hits >= 3 && t_last == signo);
+    v = (struct itimerval){{0, 0}, {0, 0}};
+    snprintf(label, sizeof(label), "%s_stop", name);
+    T(label, SC(setitimer, which, &v, &now));
+    int hits = t_hits;
+    burn(0.1);
+    snprintf(label, sizeof(label), "%s_stopped", name);
+    YES(label, t_hits == hits && now.it_interval.tv_usec == 20000);
+}
+
+static void over_soft(void)
+{
+    struct rlimit l = {1, 2};
+
+    setrlimit(RLIMIT_CPU, &l);
+    for (;;)
+        ;
+}
+
+static void over_hard(void)
+{
+    signal(SIGXCPU, SIG_IGN);
+    over_soft();
+}
+
+int main(void)
+{
+    t_begin("cputime");
+    kinds();
+    children();
+    itimer("virtual", ITIMER_VIRTUAL, SIGVTALRM, burn_user);
+    itimer("prof", ITIMER_PROF, SIGPROF, burn_user);
+    itimer("prof_system", ITIMER_PROF, SIGPROF, burn_system);
+    T("bad", SC(getitimer, 3, NULL));
+    t_child("soft", over_soft);
+    t_child("hard", over_hard);
+    return 0;
+}
