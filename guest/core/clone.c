@@ -35,7 +35,14 @@ static int clone_check(const struct clone_args *ca)
         return -EINVAL;
     if ((f & LX_CLONE_INTO_CGROUP) != 0)
         return -EINVAL; /* as a kernel without it */
-    if ((f & LX_CLONE_PIDFD) != 0 && (f & LX_CLONE_THREAD) != 0)
+    if ((f & LX_CLONE_PIDFD) != 0 &&
+        (f & (LX_CLONE_THREAD | LX_CLONE_DETACHED)) != 0)
+        return -EINVAL;
+    if ((f & LX_CLONE_PIDFD) != 0 && (f & LX_CLONE_PARENT_SETTID) != 0 &&
+        ca->pidfd == ca->parent_tid)
+        return -EINVAL; /* clone(2) has one argument for both */
+    if ((f & LX_CLONE_FS) != 0 &&
+        (f & (LX_CLONE_NEWNS | LX_CLONE_NEWUSER)) != 0)
         return -EINVAL;
     if ((f & CLONE_NAMESPACES) != 0)
         return -EPERM;
@@ -164,6 +171,7 @@ static void clone_task_state(struct task *t, const struct task *me,
 
     t->sigmask = me->restore_sigmask ? me->saved_sigmask : me->sigmask;
     t->affinity = me->affinity;
+    t->timer_slack = me->timer_slack;
     if ((f & (LX_CLONE_VM | LX_CLONE_VFORK)) != LX_CLONE_VM)
         t->altstack = me->altstack;
     if ((f & LX_CLONE_VM) == 0 && me->rseq != 0) {

@@ -136,6 +136,7 @@ static void container_cred(const struct container *c)
     cred->group_count = r->gid_count;
     memcpy(cred->groups, r->gids, r->gid_count * sizeof(r->gids[0]));
     cred_exec(current()->proc, UINT32_MAX, UINT32_MAX); /* capabilities */
+    current()->proc->dumpable = true;
 }
 
 static void container_stdio(const struct container *c)

@@ -311,6 +311,7 @@ static int exec_load(struct exec *x)
         r = exec_open(AT_FDCWD, x->image.interp, PATH_FOLLOW, &f);
         if (r == 0) {
             r = elf_load(x->as, f, true, &x->interp);
+            file_allow_write(f); /* its mappings do not keep writers away */
             file_put(f);
             if (r == -ENOEXEC)
                 r = -ELIBBAD;
@@ -377,7 +378,6 @@ static void exec_commit(struct exec *x)
     (void)kstrcpy(t->name, base != NULL ? base + 1 : x->first, sizeof(t->name));
     t->rseq = 0;
     p->execed = true;
-    p->dumpable = x->suid == UINT32_MAX && x->sgid == UINT32_MAX;
     uint64_t entry = x->interp.entry != 0 ? x->interp.entry : x->image.entry;
     arch_regs_exec(t, entry, x->sp);
 }
@@ -439,6 +439,8 @@ int exec_open(int dirfd, const char *name, unsigned flags, struct file **out)
         r = path_access(&p, 1);
     if (r == 0)
         r = file_open_made(&p, LX_O_RDONLY, out); /* mode 0111 will do */
+    if (r == 0 && (r = file_deny_write(*out)) < 0)
+        file_put(*out);
     path_put(&p);
     return r;
 }

@@ -20,7 +20,6 @@
 #define PID_RESERVED 300 /* where numbering restarts, as Linux does */
 #define PID_HASH     1024
 #define STACK_ORDER  2
-#define CAPS_ALL     ((UINT64_C(1) << 41) - 1)
 
 struct mutex proc_lock = {.waiters = LIST_INIT(proc_lock.waiters)};
 struct list proc_list = LIST_INIT(proc_list);
@@ -369,8 +368,9 @@ static int process_first(struct process *p)
         return -ENOMEM;
     p->sighand->refs = 1;
     p->pgid = p->pid;
-    p->cred.caps = CAPS_ALL;
-    p->cred.permitted = CAPS_ALL;
+    p->cred.caps = CRED_CAPS_ALL;
+    p->cred.permitted = CRED_CAPS_ALL;
+    p->cred.bounding = CRED_CAPS_ALL;
     p->unkillable = true;
     p->dumpable = true;
     process_default_limits(p);
@@ -392,6 +392,7 @@ static void process_inherit(struct process *p, struct process *parent)
     p->nice = parent->nice;
     p->ioprio = parent->ioprio;
     p->dumpable = parent->dumpable;
+    p->thp_disable = parent->thp_disable;
     p->oom_score_adj = parent->oom_score_adj;
 }
 
@@ -533,38 +534,4 @@ void session_put(struct session *s)
 {
     if (__atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL) == 0)
         kfree(s);
-}
-
-void cred_exec(struct process *p, uint32_t suid, uint32_t sgid)
-{
-    struct cred *c = &p->cred;
-    unsigned long flags = spin_lock_irq(&p->sig_lock);
-
-    if (!c->no_new_privs && suid != UINT32_MAX)
-        c->euid = suid;
-    if (!c->no_new_privs && sgid != UINT32_MAX)
-        c->egid = sgid;
-    c->suid = c->euid;
-    c->fsuid = c->euid;
-    c->sgid = c->egid;
-    c->fsgid = c->egid;
-    c->permitted = c->uid == 0 || c->euid == 0 ? CAPS_ALL : 0;
-    c->caps = c->euid == 0 ? c->permitted : 0;
-    p->keep_caps = false;
-    spin_unlock_irq(&p->sig_lock, flags);
-}
-
-bool cred_capable(const struct process *p, unsigned cap)
-{
-    return cap < 64 && (p->cred.caps >> cap & 1) != 0;
-}
-
-bool cred_in_group(const struct cred *c, uint32_t gid)
-{
-    if (c->fsgid == gid)
-        return true;
-    for (uint32_t i = 0; i < c->group_count; i++)
-        if (c->groups[i] == gid)
-            return true;
-    return false;
 }

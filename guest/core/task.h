@@ -71,7 +71,8 @@ struct task {
     bool rseq_event;         /* atomic: look at it before returning to user */
     struct file *dead_files; /* file_put: released, one after another */
     bool putting_files;
-    int32_t exit_code; /* wait status of this thread */
+    uint64_t timer_slack; /* PR_SET_TIMERSLACK; 0: the default */
+    int32_t exit_code;    /* wait status of this thread */
     bool exiting;
     struct { /* restart_syscall(2), for nanosleep and the like */
         int64_t (*fn)(struct task *t);
@@ -86,8 +87,18 @@ struct cred { /* one per process; changed under proc->sig_lock */
     uint32_t groups[GROUPS_MAX];
     uint64_t caps;      /* effective: bits of CAP_* */
     uint64_t permitted; /* what caps may become again */
+    uint64_t inheritable, bounding, ambient;
+    uint32_t securebits; /* CRED_* */
     bool no_new_privs;
 };
+
+#define CRED_NOROOT          (1u << 0) /* SECBIT_*; each lock is the next bit */
+#define CRED_NO_SETUID_FIXUP (1u << 2)
+#define CRED_KEEP_CAPS       (1u << 4)
+#define CRED_NO_AMBIENT      (1u << 6)
+#define CRED_SECUREBITS      0xffu
+#define CRED_SECURELOCKS     0xaau
+#define CRED_CAPS_ALL        ((UINT64_C(1) << 41) - 1)
 
 struct session { /* refcounted, proc_lock */
     int32_t id;
@@ -140,7 +151,7 @@ struct process {
     bool dumpable;
     int32_t pdeath_sig;
     bool subreaper;
-    bool keep_caps;          /* PR_SET_KEEPCAPS */
+    bool thp_disable;        /* PR_SET_THP_DISABLE */
     struct waitq child_wait; /* this process waits for its children here */
     struct waitq vfork_wait; /* the parent waits for this vfork child here */
     bool vfork_done;
@@ -236,8 +247,12 @@ void session_get(struct session *s);
 void session_put(struct session *s);
 
 /* exec(2) of a file with these ids set (UINT32_MAX: it is not set-id): saved
- * ids, and all capabilities for root, none for others. Also for pid 1 after
- * its ids were set. */
+ * ids, capabilities as capabilities(7) has them for files without any, and
+ * whether the process may still be looked at. Also for pid 1 after its ids
+ * were set. */
 void cred_exec(struct process *p, uint32_t suid, uint32_t sgid);
+/* The rights of `p` changed from `old`: with other effective ids it is not
+ * dumpable any more and forgets its death signal. sig_lock held. */
+void cred_changed(struct process *p, const struct cred *old);
 bool cred_capable(const struct process *p, unsigned cap);
 bool cred_in_group(const struct cred *c, uint32_t gid);

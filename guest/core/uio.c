@@ -44,6 +44,8 @@ int uio_user_vec(struct uio *u, struct uio_seg **segs, uptr_t iov,
     for (uint64_t i = 0; r == 0 && i < count; i++) {
         if ((int64_t)v[i].size < 0)
             r = -EINVAL;
+        else if (!user_range(uptr(v[i].base), v[i].size))
+            r = -EFAULT;
         else
             v[i].size = MIN(v[i].size, UIO_TOTAL_MAX - u->left);
         u->left += r == 0 ? v[i].size : 0;

@@ -14,6 +14,8 @@ struct uio {
     struct uio_seg *segs; /* borrowed, modified */
     unsigned count;
     bool kernel;   /* addresses are ours */
+    bool nowait;   /* RWF_NOWAIT: as with O_NONBLOCK */
+    bool append;   /* RWF_APPEND: a regular file's end is the position */
     uint64_t left; /* bytes not yet copied */
 };
 

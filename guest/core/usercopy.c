@@ -5,10 +5,9 @@
 
 #include "guest/arch/arch.h"
 
-/* [at, at + n) lies in the half that programs own. */
-static bool user_range(uptr_t at, size_t n)
+bool user_range(uptr_t at, uint64_t n)
 {
-    return at.v < USER_END && n <= USER_END - at.v;
+    return at.v <= USER_END && n <= USER_END - at.v;
 }
 
 int copy_from_user(void *to, uptr_t from, size_t n)

@@ -7,6 +7,7 @@
 
 #include "guest/core/types.h"
 
+bool user_range(uptr_t at, uint64_t n); /* all of it is the program's half */
 int copy_from_user(void *to, uptr_t from, size_t n);
 int copy_to_user(uptr_t to, const void *from, size_t n);
 int clear_user(uptr_t to, size_t n);

@@ -8,6 +8,10 @@
 #include "guest/fs/generic.h"
 #include "guest/fs/inode.h"
 
+#define PIPE_MAGIC 0x50495045 /* PIPEFS_MAGIC of magic.h */
+
+static struct superblock pipe_sb;
+
 static void anon_evict(struct inode *i)
 {
     (void)i;
@@ -15,9 +19,8 @@ static void anon_evict(struct inode *i)
 
 static void anon_statfs(struct superblock *sb, struct lx_statfs *out)
 {
-    (void)sb;
     *out = (struct lx_statfs){
-        .type = LX_ANON_MAGIC,
+        .type = sb == &pipe_sb ? PIPE_MAGIC : LX_ANON_MAGIC,
         .bsize = PAGE_SIZE,
         .frsize = PAGE_SIZE,
         .namelen = NAME_MAX,
@@ -54,10 +57,12 @@ static const struct inode_ops anon_inode_ops = {
 
 static struct superblock anon_sb = {.ops = &anon_sb_ops,
                                     .type = "anon_inodefs"};
+static struct superblock pipe_sb = {.ops = &anon_sb_ops, .type = "pipefs"};
 
 struct inode *anon_inode(uint32_t mode, const char *kind)
 {
-    struct inode *i = inode_new(&anon_sb, mode);
+    bool fifo = (mode & LX_S_IFMT) == LX_S_IFIFO;
+    struct inode *i = inode_new(fifo ? &pipe_sb : &anon_sb, mode);
     if (i == NULL)
         return NULL;
     i->ops = &anon_inode_ops;
@@ -67,5 +72,6 @@ struct inode *anon_inode(uint32_t mode, const char *kind)
 
 const char *anon_inode_kind(const struct inode *i)
 {
-    return i->sb == &anon_sb ? (const char *)(uintptr_t)i->priv[0] : NULL;
+    bool ours = i->sb == &anon_sb || i->sb == &pipe_sb;
+    return ours ? (const char *)(uintptr_t)i->priv[0] : NULL;
 }

@@ -61,8 +61,8 @@ static int64_t zero_read(struct file *f, struct uio *u, uint64_t *pos)
 
 static int64_t full_write(struct file *f, struct uio *u, uint64_t *pos)
 {
-    (void)f, (void)pos;
-    return u->left == 0 ? 0 : -ENOSPC;
+    (void)f, (void)u, (void)pos;
+    return -ENOSPC;
 }
 
 static int64_t random_read(struct file *f, struct uio *u, uint64_t *pos)

@@ -48,6 +48,41 @@ struct file *file_new(const struct file_ops *ops, struct inode *i,
     return f;
 }
 
+/* One more writer (step 1) or runner (-1): never both. */
+static int file_count_writer(struct file *f, int32_t step)
+{
+    int32_t *n = &f->inode->writers;
+    int32_t old = __atomic_load_n(n, __ATOMIC_RELAXED);
+    do {
+        if ((step > 0 && old < 0) || (step < 0 && old > 0))
+            return -ETXTBSY;
+    } while (!__atomic_compare_exchange_n(n, &old, old + step, false,
+                                          __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+    f->mode |= step > 0 ? FILE_WRITER : FILE_DENIER;
+    return 0;
+}
+
+int file_deny_write(struct file *f)
+{
+    return file_count_writer(f, -1);
+}
+
+void file_allow_write(struct file *f)
+{
+    if ((f->mode & (FILE_WRITER | FILE_DENIER)) != 0)
+        __atomic_fetch_add(&f->inode->writers,
+                           (f->mode & FILE_WRITER) != 0 ? -1 : 1,
+                           __ATOMIC_ACQ_REL);
+    f->mode &= ~(FILE_WRITER | FILE_DENIER);
+}
+
+static int file_open_write(struct file *f)
+{
+    bool regular = (f->inode->mode & LX_S_IFMT) == LX_S_IFREG;
+    bool write = (f->mode & FILE_WRITE) != 0;
+    return regular && write ? file_count_writer(f, 1) : 0;
+}
+
 void file_get(struct file *f)
 {
     __atomic_fetch_add(&f->refs, 1, __ATOMIC_RELAXED);
@@ -62,6 +97,7 @@ static void file_release(struct file *f)
     if (f->epolls != NULL)
         epoll_file_released(f);
     f->ops->release(f);
+    file_allow_write(f);
     path_put(&f->path);
     inode_put(f->inode);
     kfree(f);
@@ -196,6 +232,8 @@ int file_open_path(const struct path *p, uint32_t flags, struct file **out)
     path_copy(&f->path, p);
     if ((flags & LX_O_PATH) == 0)
         r = open_object(f);
+    if (r == 0 && (flags & LX_O_PATH) == 0)
+        r = file_open_write(f);
     f->flags &= ~LX_O_NOCTTY; /* terminals have looked at it */
     if (r == 0 && (flags & LX_O_TRUNC) != 0 && (flags & LX_O_PATH) == 0)
         r = open_truncate(f);
@@ -347,6 +385,7 @@ int file_open_made(const struct path *p, uint32_t flags, struct file **out)
     if (f == NULL)
         return -ENOMEM;
     path_copy(&f->path, p);
+    (void)file_open_write(f); /* new: nobody runs it */
     *out = f;
     return 0;
 }

@@ -48,6 +48,8 @@ struct file {
 #define FILE_WRITE  (1u << 1)
 #define FILE_STREAM (1u << 2) /* no position: lseek gives ESPIPE */
 #define FILE_PATH   (1u << 3) /* O_PATH */
+#define FILE_WRITER (1u << 4) /* counts in inode.writers: up */
+#define FILE_DENIER (1u << 5) /* and down: a program that runs */
 
 /* Takes a reference of its own to the inode. NULL: memory. */
 struct file *file_new(const struct file_ops *ops, struct inode *i,
@@ -60,6 +62,10 @@ int file_open(int dirfd, const char *name, uint32_t flags, uint32_t mode,
 /* Open what `p` names: permission, O_TRUNC, device and fifo handling. An
  * anonymous inode is opened again with inode.file_ops (ENXIO if NULL). */
 int file_open_path(const struct path *p, uint32_t flags, struct file **out);
+/* Nobody may write to the file while it is open: it is run. 0 or -ETXTBSY.
+ * allow: not any more (also what being open for writing counts). */
+int file_deny_write(struct file *f);
+void file_allow_write(struct file *f);
 /* Path of an open file; one without a name gets a dentry of its own (for
  * inode.magic). References for the caller. 0 or -ENOMEM. */
 int path_of_file(struct file *f, struct path *out);

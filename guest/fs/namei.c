@@ -113,6 +113,21 @@ int fs_symlink(const char *target, int dirfd, const char *name)
     return namei_make(dirfd, name, &n);
 }
 
+/* fs.protected_hardlinks: a name for somebody else's file only if we could
+ * write to it and it gives no rights. */
+static int link_may(struct inode *i)
+{
+    const struct process *p = current()->proc;
+    const uint32_t sgid = LX_S_ISGID | 0010;
+    bool safe = (i->mode & LX_S_IFMT) == LX_S_IFREG &&
+                (i->mode & LX_S_ISUID) == 0 && (i->mode & sgid) != sgid &&
+                inode_access(i, 6) == 0;
+    if (p == NULL || safe || p->cred.fsuid == i->uid ||
+        cred_capable(p, LX_CAP_FOWNER))
+        return 0;
+    return -EPERM;
+}
+
 int namei_link(const struct path *target, int dirfd, const char *name)
 {
     struct name_at at;
@@ -136,6 +151,8 @@ int namei_link(const struct path *target, int dirfd, const char *name)
         r = -EEXIST;
     if (r == 0 && at.slash)
         r = -ENOENT;
+    if (r == 0)
+        r = link_may(i);
     if (r == 0)
         r = dir_may_change(&at.dir);
     if (r == 0 && i->dir != NULL)

@@ -316,3 +316,23 @@ char *path_name(const struct path *p, const struct path *root, char *buf,
     spin_unlock(&dentry_lock);
     return ok ? at : NULL;
 }
+
+bool path_below(const struct path *p, const struct path *root)
+{
+    const struct mount *m = p->mount;
+    const struct dentry *d = p->dentry;
+    spin_lock(&dentry_lock);
+    while (d != root->dentry || m != root->mount) {
+        bool top = m != NULL && d == m->root;
+        if (top && m->at != NULL) {
+            d = m->at;
+            m = m->parent;
+        } else if (!top && d->parent != d) {
+            d = d->parent;
+        } else {
+            break;
+        }
+    }
+    spin_unlock(&dentry_lock);
+    return d == root->dentry && m == root->mount;
+}

@@ -70,6 +70,9 @@ int path_lookup(const struct path *dir, const char *name, struct path *out);
 char *path_name(const struct path *p, const struct path *root, char *buf,
                 size_t size);
 
+/* Is `root` on the way up from `p`. */
+bool path_below(const struct path *p, const struct path *root);
+
 /* MAY_* as of access(2): X 1, W 2, R 4. 0 or -EACCES (or -EROFS for W). */
 int path_access(const struct path *p, unsigned may);
 int inode_access(struct inode *i, unsigned may);

@@ -167,8 +167,9 @@ static int64_t pipe_read(struct file *f, struct uio *u, uint64_t *pos)
         }
         if (p->writers == 0)
             break; /* end of file */
-        r = (f->flags & LX_O_NONBLOCK) != 0 ? -EAGAIN
-                                            : pipe_sleep(p, &p->read_wait);
+        r = (f->flags & LX_O_NONBLOCK) != 0 || u->nowait
+                ? -EAGAIN
+                : pipe_sleep(p, &p->read_wait);
         if (r < 0)
             break;
     }
@@ -222,8 +223,9 @@ static int64_t pipe_write(struct file *f, struct uio *u, uint64_t *pos)
             continue;
         }
         if (r == 0)
-            r = (f->flags & LX_O_NONBLOCK) != 0 ? -EAGAIN
-                                                : pipe_sleep(p, &p->write_wait);
+            r = (f->flags & LX_O_NONBLOCK) != 0 || u->nowait
+                    ? -EAGAIN
+                    : pipe_sleep(p, &p->write_wait);
         if (r < 0) {
             done = done > 0 ? done : r;
             break;

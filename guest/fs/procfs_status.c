@@ -219,10 +219,12 @@ static void status_signals(struct text *t, const struct process *p,
                 (ul)s->pending, (ul)s->shared_pending, (ul)s->blocked);
     text_printf(t, "SigIgn:\t%016lx\nSigCgt:\t%016lx\n", (ul)s->ignored,
                 (ul)s->caught);
-    text_printf(t, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\n", 0ul,
-                (ul)p->cred.caps, (ul)p->cred.caps);
+    text_printf(t, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\n",
+                (ul)p->cred.inheritable, (ul)p->cred.permitted,
+                (ul)p->cred.caps);
     text_printf(t, "CapBnd:\t%016lx\nCapAmb:\t%016lx\nNoNewPrivs:\t%d\n",
-                (1ul << 41) - 1, 0ul, p->cred.no_new_privs);
+                (ul)p->cred.bounding, (ul)p->cred.ambient,
+                p->cred.no_new_privs);
     text_printf(t, "Seccomp:\t0\nSeccomp_filters:\t0\n");
 }
 

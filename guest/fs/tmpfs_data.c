@@ -391,7 +391,7 @@ static int64_t tmpfs_write(struct file *f, struct uio *u, uint64_t *pos)
     struct tmpfs_node *n = tmpfs_node(i);
     int64_t r = -EPERM;
     mutex_lock(&i->lock);
-    if ((f->flags & LX_O_APPEND) != 0)
+    if ((f->flags & LX_O_APPEND) != 0 || u->append)
         *pos = i->size;
     bool grows = *pos > i->size || u->left > i->size - *pos;
     uint32_t seals = LX_F_SEAL_WRITE | LX_F_SEAL_FUTURE_WRITE;

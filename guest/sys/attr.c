@@ -3,6 +3,7 @@
 #include "abi/linux/fcntl.h"
 #include "abi/linux/stat.h"
 
+#include "guest/core/signal.h"
 #include "guest/core/task.h"
 #include "guest/core/timer.h"
 #include "guest/core/usercopy.h"
@@ -215,6 +216,8 @@ int64_t sys_utimensat(const uint64_t *a)
     struct lx_timespec t[2];
     if (a[2] != 0 && copy_from_user(t, uptr(a[2]), sizeof(t)) < 0)
         return -EFAULT;
+    if (a[2] != 0 && t[0].nsec == LX_UTIME_OMIT && t[1].nsec == LX_UTIME_OMIT)
+        return 0; /* without a look at the name */
     return utimes_at(a[0], a[1], (uint32_t)a[3], a[2] != 0 ? t : NULL);
 }
 
@@ -272,6 +275,8 @@ int64_t sys_truncate(const uint64_t *a)
         r = -EINVAL;
     else
         r = path_access(&p, 2);
+    if (r == 0 && __atomic_load_n(&i->writers, __ATOMIC_RELAXED) < 0)
+        r = -ETXTBSY;
     if (r == 0)
         r = fs_truncate(i, a[1]);
     path_put(&p);
@@ -310,8 +315,12 @@ static int64_t fallocate_file(struct file *f, uint32_t mode, uint64_t off,
         return -EOPNOTSUPP;
     const struct process *p = current()->proc;
     if ((mode & LX_FALLOC_KEEP_SIZE) == 0 && off + len > i->size &&
-        off + len > p->rlimits[LX_RLIMIT_FSIZE].cur)
+        off + len > p->rlimits[LX_RLIMIT_FSIZE].cur) {
+        struct lx_siginfo si;
+        signal_info(&si, LX_SIGXFSZ, LX_SI_KERNEL);
+        (void)signal_send_task(current(), &si);
         return -EFBIG;
+    }
     return tmpfs_fallocate(i, mode, off, len);
 }
 

@@ -58,21 +58,26 @@ static void cred_set_uids(const struct cred_ids *ids)
     struct process *p = current()->proc;
     struct cred *c = &p->cred;
     unsigned long flags = spin_lock_irq(&p->sig_lock);
+    struct cred old = *c;
+    bool fixup = (c->securebits & CRED_NO_SETUID_FIXUP) == 0;
     bool was_root = c->uid == 0 || c->euid == 0 || c->suid == 0;
-    bool was_effective = c->euid == 0;
     bool is_root = ids->real == 0 || ids->effective == 0 || ids->saved == 0;
 
     c->uid = ids->real;
     c->euid = ids->effective;
     c->suid = ids->saved;
     c->fsuid = ids->fs;
-    if (was_root && !is_root && !p->keep_caps)
-        c->permitted = 0;
-    if (was_effective && c->euid != 0)
+    if (fixup && was_root && !is_root) {
+        if ((c->securebits & CRED_KEEP_CAPS) == 0)
+            c->permitted = 0;
+        c->ambient = 0;
+    }
+    if (fixup && old.euid == 0 && c->euid != 0)
         c->caps = 0;
-    else if (!was_effective && c->euid == 0)
+    else if (fixup && old.euid != 0 && c->euid == 0)
         c->caps = c->permitted;
     c->caps &= c->permitted;
+    cred_changed(p, &old);
     spin_unlock_irq(&p->sig_lock, flags);
 }
 
@@ -81,11 +86,13 @@ static void cred_set_gids(const struct cred_ids *ids)
     struct process *p = current()->proc;
     struct cred *c = &p->cred;
     unsigned long flags = spin_lock_irq(&p->sig_lock);
+    struct cred old = *c;
 
     c->gid = ids->real;
     c->egid = ids->effective;
     c->sgid = ids->saved;
     c->fsgid = ids->fs;
+    cred_changed(p, &old);
     spin_unlock_irq(&p->sig_lock, flags);
 }
 
@@ -239,6 +246,27 @@ int64_t sys_getresgid(const uint64_t *a)
     return cred_put_ids(a, &ids);
 }
 
+/* Capabilities that are about files follow the file system's user id. */
+#define CAP_FS_SET                                                             \
+    (UINT64_C(0x1f) | UINT64_C(1) << 9 | UINT64_C(1) << 27 | UINT64_C(1) << 32)
+
+static void cred_set_fsuid(uint32_t id)
+{
+    struct process *p = current()->proc;
+    struct cred *c = &p->cred;
+    unsigned long flags = spin_lock_irq(&p->sig_lock);
+    struct cred old = *c;
+    bool fixup = (c->securebits & CRED_NO_SETUID_FIXUP) == 0;
+
+    c->fsuid = id;
+    if (fixup && old.fsuid == 0 && id != 0)
+        c->caps &= ~CAP_FS_SET;
+    else if (fixup && old.fsuid != 0 && id == 0)
+        c->caps |= CAP_FS_SET & c->permitted;
+    cred_changed(p, &old);
+    spin_unlock_irq(&p->sig_lock, flags);
+}
+
 /* These return the old id and never an error. */
 int64_t sys_setfsuid(const uint64_t *a)
 {
@@ -248,7 +276,7 @@ int64_t sys_setfsuid(const uint64_t *a)
 
     if (id != ID_KEEP &&
         (cred_may(LX_CAP_SETUID) || id == old || cred_known(&ids, id)))
-        cred_mine()->fsuid = id;
+        cred_set_fsuid(id);
     return old;
 }
 
@@ -351,7 +379,7 @@ int64_t sys_capget(const uint64_t *a)
     for (unsigned i = 0; i < 2; i++) {
         d[i].effective = (uint32_t)(c.caps >> (32 * i));
         d[i].permitted = (uint32_t)(c.permitted >> (32 * i));
-        d[i].inheritable = 0;
+        d[i].inheritable = (uint32_t)(c.inheritable >> (32 * i));
     }
     return copy_to_user(uptr(a[1]), d, (size_t)words * sizeof(d[0]));
 }
@@ -371,11 +399,21 @@ int64_t sys_capset(const uint64_t *a)
         return -EFAULT;
     uint64_t permitted = d[0].permitted | (uint64_t)d[1].permitted << 32;
     uint64_t effective = d[0].effective | (uint64_t)d[1].effective << 32;
-    if ((effective & ~permitted) != 0 || (permitted & ~p->cred.permitted) != 0)
+    uint64_t inheritable = d[0].inheritable | (uint64_t)d[1].inheritable << 32;
+    struct cred *c = &p->cred;
+    effective &= CRED_CAPS_ALL;
+    permitted &= CRED_CAPS_ALL;
+    inheritable &= CRED_CAPS_ALL;
+    if ((effective & ~permitted) != 0 || (permitted & ~c->permitted) != 0 ||
+        (inheritable & ~(c->inheritable | c->bounding)) != 0 ||
+        (!cred_may(LX_CAP_SETPCAP) &&
+         (inheritable & ~(c->inheritable | c->permitted)) != 0))
         return -EPERM;
     unsigned long flags = spin_lock_irq(&p->sig_lock);
-    p->cred.permitted = permitted;
-    p->cred.caps = effective;
+    c->permitted = permitted;
+    c->caps = effective;
+    c->inheritable = inheritable;
+    c->ambient &= permitted & inheritable;
     spin_unlock_irq(&p->sig_lock, flags);
     return 0;
 }

@@ -111,6 +111,12 @@ int64_t sys_getcwd(const uint64_t *a)
     if (cwd.dentry->unhashed && cwd.dentry->parent != cwd.dentry) {
         r = -ENOENT;
     } else if (name != NULL) {
+        static const char outside[] = "(unreachable)"; /* after chroot(2) */
+        const size_t more = sizeof(outside) - 1;
+        if (!path_below(&cwd, &root) && (size_t)(name - buf) >= more) {
+            memcpy(buf + (name - buf) - more, outside, more);
+            name -= more;
+        }
         size_t n = strlen(name) + 1;
         r = n > a[1]                                ? -ERANGE
             : copy_to_user(uptr(a[0]), name, n) < 0 ? -EFAULT

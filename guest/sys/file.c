@@ -94,9 +94,16 @@ int64_t sys_openat2(const uint64_t *a)
     const unsigned both = PATH_BENEATH | PATH_IN_ROOT;
     bool makes = (how.flags & LX_O_CREAT) != 0 ||
                  (how.flags & LX_O_TMPFILE) == LX_O_TMPFILE;
-    if ((resolve & LX_RESOLVE_CACHED) != 0)
+    bool path_only = (how.flags & LX_O_PATH) != 0;
+    const uint64_t with_path =
+        LX_O_PATH | LX_O_DIRECTORY | LX_O_NOFOLLOW | LX_O_CLOEXEC;
+    /* Everything is in memory here, so a walk never has to wait. */
+    bool cached = (resolve & LX_RESOLVE_CACHED) != 0;
+    resolve &= ~(uint64_t)LX_RESOLVE_CACHED;
+    if (cached && (makes || (how.flags & LX_O_TRUNC) != 0))
         return -EAGAIN;
-    if (resolve != 0 || how.flags > 037777777 || (path & both) == both ||
+    if (resolve != 0 || (path_only && (how.flags & ~with_path) != 0) ||
+        how.flags > 037777777 || (path & both) == both ||
         (how.mode & ~07777ull) != 0 || (!makes && how.mode != 0))
         return -EINVAL;
     return open_common(arg_fd(a[0]), a[1], (uint32_t)how.flags,

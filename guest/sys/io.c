@@ -58,13 +58,35 @@ struct rw {
     bool write;
     bool at; /* `pos` counts, else the file's own */
     uint64_t pos;
+    uint32_t flags; /* RWF_* */
 };
+
+/* RWF_NOWAIT: regular files are in memory and never wait, pipes know it. */
+static int rw_check(const struct file *f, const struct uio *u,
+                    const struct rw *rw)
+{
+    const uint32_t known = LX_RWF_HIPRI | LX_RWF_DSYNC | LX_RWF_SYNC |
+                           LX_RWF_NOWAIT | LX_RWF_APPEND;
+    uint32_t type = f->inode->mode & LX_S_IFMT;
+    bool nowait = type == LX_S_IFREG || type == LX_S_IFIFO;
+    if (rw->at && (f->mode & FILE_STREAM) != 0)
+        return -ESPIPE;
+    if ((rw->flags & ~known) != 0 ||
+        ((rw->flags & LX_RWF_NOWAIT) != 0 && !nowait))
+        return -EOPNOTSUPP;
+    if (rw->at && rw->pos > (uint64_t)INT64_MAX - u->left)
+        return -EINVAL;
+    return 0;
+}
 
 static int64_t rw_run(struct file *f, struct uio *u, struct rw *rw)
 {
     uint64_t *pos = rw->at ? &rw->pos : NULL;
-    if (rw->at && (f->mode & FILE_STREAM) != 0)
-        return -ESPIPE;
+    int r = rw_check(f, u, rw);
+    if (r < 0)
+        return r;
+    u->nowait = (rw->flags & LX_RWF_NOWAIT) != 0;
+    u->append = (rw->flags & LX_RWF_APPEND) != 0;
     return rw->write ? file_write_at(f, u, pos) : file_read_at(f, u, pos);
 }
 
@@ -77,8 +99,10 @@ static int64_t rw_single(const uint64_t *a, struct rw rw)
     struct file *f = fd_get(arg_fd(a[0]));
     if (f == NULL)
         return -EBADF;
+    int64_t r = -EBADF;
     uio_user(&u, &seg, uptr(a[1]), MIN(a[2], RW_MAX));
-    int64_t r = rw_run(f, &u, &rw);
+    if ((f->mode & (rw.write ? FILE_WRITE : FILE_READ)) != 0)
+        r = user_range(uptr(a[1]), a[2]) ? rw_run(f, &u, &rw) : -EFAULT;
     file_put(f);
     return r;
 }
@@ -140,14 +164,10 @@ int64_t sys_pwritev(const uint64_t *a)
     return rw_vector(a, (struct rw){.write = true, .at = true, .pos = a[3]});
 }
 
-/* RWF_APPEND and RWF_NOWAIT would need more than we have: refused. */
 static int64_t rw_vector2(const uint64_t *a, bool write)
 {
-    const uint64_t known = LX_RWF_HIPRI | LX_RWF_DSYNC | LX_RWF_SYNC;
-    if ((a[5] & ~known) != 0)
-        return -EOPNOTSUPP;
     bool at = (int64_t)a[3] != -1;
-    return rw_vector(a, (struct rw){write, at, a[3]});
+    return rw_vector(a, (struct rw){write, at, a[3], (uint32_t)a[5]});
 }
 
 int64_t sys_preadv2(const uint64_t *a)
@@ -180,9 +200,9 @@ static int64_t seek_target(const struct file *f, int64_t off, uint32_t whence)
     default: return -EINVAL;
     }
     int64_t to;
-    if (__builtin_add_overflow(base, off, &to))
-        return -EOVERFLOW;
-    return to < 0 ? -EINVAL : to;
+    if (__builtin_add_overflow(base, off, &to) || to < 0)
+        return -EINVAL;
+    return to;
 }
 
 int64_t sys_lseek(const uint64_t *a)
@@ -278,6 +298,15 @@ static int pos_get(uint64_t from, uint64_t *pos)
     return (int64_t)*pos < 0 ? -EINVAL : 0;
 }
 
+static int sendfile_check(const struct copy *c)
+{
+    if ((c->in->mode & FILE_READ) == 0 || (c->out->mode & FILE_WRITE) == 0)
+        return -EBADF;
+    if (c->in_pos != NULL && (c->in->mode & FILE_STREAM) != 0)
+        return -ESPIPE;
+    return (c->out->flags & LX_O_APPEND) != 0 ? -EINVAL : 0;
+}
+
 int64_t sys_sendfile(const uint64_t *a)
 {
     uint64_t pos;
@@ -290,7 +319,11 @@ int64_t sys_sendfile(const uint64_t *a)
                      .left = MIN(a[3], RW_MAX)};
     c.out = fd_get(arg_fd(a[0]));
     c.in = fd_get(arg_fd(a[1]));
-    int64_t r = c.out != NULL && c.in != NULL ? copy_run(&c) : -EBADF;
+    int64_t r = -EBADF;
+    if (c.out != NULL && c.in != NULL)
+        r = sendfile_check(&c);
+    if (r == 0)
+        r = copy_run(&c);
     if (c.out != NULL)
         file_put(c.out);
     if (c.in != NULL)

@@ -200,8 +200,14 @@ int64_t sys_pidfd_send_signal(const uint64_t *a)
     if (p == NULL)
         return -EBADF;
     kill_info(&si, signo, LX_SI_USER);
-    if (a[2] != 0)
-        r = kill_user_info(a[2], signo, p == current()->proc, &si);
+    if (a[2] != 0) {
+        uint32_t named = 0;
+        r = copy_from_user(&named, uptr(a[2]), sizeof(named));
+        if (r == 0 && named != (uint32_t)signo)
+            r = -EINVAL;
+        if (r == 0)
+            r = kill_user_info(a[2], signo, p == current()->proc, &si);
+    }
     if (r == 0) {
         mutex_lock(&proc_lock);
         /* A reaped process is nobody's any more. */

@@ -15,11 +15,15 @@ enum prctl_op {
     PR_SET_DUMPABLE = 4,
     PR_GET_KEEPCAPS = 7,
     PR_SET_KEEPCAPS = 8,
+    PR_GET_TIMING = 13,
+    PR_SET_TIMING = 14,
     PR_SET_NAME = 15,
     PR_GET_NAME = 16,
     PR_GET_SECCOMP = 21,
     PR_CAPBSET_READ = 23,
     PR_CAPBSET_DROP = 24,
+    PR_GET_TSC = 25,
+    PR_SET_TSC = 26,
     PR_GET_SECUREBITS = 27,
     PR_SET_SECUREBITS = 28,
     PR_SET_TIMERSLACK = 29,
@@ -32,6 +36,8 @@ enum prctl_op {
     PR_GET_THP_DISABLE = 42,
     PR_CAP_AMBIENT = 47,
 };
+
+#define TIMER_SLACK_NS 50000
 
 static int64_t prctl_set_name(uint64_t at)
 {
@@ -75,22 +81,89 @@ static int64_t prctl_pdeathsig(struct process *p, uint64_t signo)
     return 0;
 }
 
-/* No bounding or ambient set is kept: every capability is in the bound, none
- * is ambient. */
+enum prctl_ambient {
+    AMBIENT_IS_SET = 1,
+    AMBIENT_RAISE = 2,
+    AMBIENT_LOWER = 3,
+    AMBIENT_CLEAR_ALL = 4,
+};
+
+static int64_t prctl_ambient(struct cred *c, const uint64_t *a)
+{
+    uint64_t bit = UINT64_C(1) << (a[2] & 63);
+
+    if (a[1] == AMBIENT_CLEAR_ALL) {
+        if ((a[2] | a[3] | a[4]) != 0)
+            return -EINVAL;
+        c->ambient = 0;
+        return 0;
+    }
+    if (a[1] < AMBIENT_IS_SET || a[1] > AMBIENT_LOWER || (a[3] | a[4]) != 0 ||
+        a[2] > LX_CAP_LAST)
+        return -EINVAL;
+    if (a[1] == AMBIENT_IS_SET)
+        return (c->ambient & bit) != 0;
+    if (a[1] == AMBIENT_LOWER) {
+        c->ambient &= ~bit;
+        return 0;
+    }
+    if ((c->permitted & c->inheritable & bit) == 0 ||
+        (c->securebits & CRED_NO_AMBIENT) != 0)
+        return -EPERM;
+    c->ambient |= bit;
+    return 0;
+}
+
+static int64_t prctl_securebits(struct process *p, uint64_t bits)
+{
+    struct cred *c = &p->cred;
+    uint64_t old = c->securebits;
+    uint64_t locked = (old & CRED_SECURELOCKS) >> 1;
+
+    if ((locked & (old ^ bits)) != 0 || (old & CRED_SECURELOCKS & ~bits) != 0 ||
+        (bits & ~(uint64_t)CRED_SECUREBITS) != 0 ||
+        !cred_capable(p, LX_CAP_SETPCAP))
+        return -EPERM;
+    c->securebits = (uint32_t)bits;
+    return 0;
+}
+
+static int64_t prctl_keepcaps(struct cred *c, uint64_t on)
+{
+    if (on > 1)
+        return -EINVAL;
+    if ((c->securebits & (CRED_KEEP_CAPS << 1)) != 0)
+        return -EPERM;
+    c->securebits &= ~CRED_KEEP_CAPS;
+    if (on != 0)
+        c->securebits |= CRED_KEEP_CAPS;
+    return 0;
+}
+
+static int64_t prctl_bounding_drop(struct process *p, uint64_t cap)
+{
+    if (!cred_capable(p, LX_CAP_SETPCAP))
+        return -EPERM;
+    if (cap > LX_CAP_LAST)
+        return -EINVAL;
+    p->cred.bounding &= ~(UINT64_C(1) << cap);
+    return 0;
+}
+
 static int64_t prctl_caps(struct process *p, const uint64_t *a)
 {
+    struct cred *c = &p->cred;
+
     switch ((int)a[0]) {
-    case PR_CAPBSET_READ: return a[1] <= LX_CAP_LAST ? 1 : -EINVAL;
-    case PR_CAPBSET_DROP:
-        if (!cred_capable(p, LX_CAP_SETPCAP))
-            return -EPERM;
-        return -EINVAL; /* it could not be kept */
-    case PR_GET_SECUREBITS: return 0;
-    case PR_SET_SECUREBITS: return a[1] == 0 ? 0 : -EPERM;
-    case PR_CAP_AMBIENT:
-        if (a[1] == 1 || a[1] == 4) /* IS_SET, CLEAR_ALL */
-            return 0;
-        return a[1] == 2 || a[1] == 3 ? -EPERM : -EINVAL;
+    case PR_GET_KEEPCAPS: return (c->securebits & CRED_KEEP_CAPS) != 0;
+    case PR_SET_KEEPCAPS: return prctl_keepcaps(c, a[1]);
+    case PR_CAPBSET_READ:
+        return a[1] <= LX_CAP_LAST ? (int64_t)(c->bounding >> a[1] & 1)
+                                   : -EINVAL;
+    case PR_CAPBSET_DROP: return prctl_bounding_drop(p, a[1]);
+    case PR_GET_SECUREBITS: return c->securebits;
+    case PR_SET_SECUREBITS: return prctl_securebits(p, a[1]);
+    case PR_CAP_AMBIENT: return prctl_ambient(c, a);
     default: return -EINVAL;
     }
 }
@@ -104,8 +177,6 @@ static int64_t prctl_process(struct process *p, const uint64_t *a)
         return put_user_u32(uptr(a[1]), (uint32_t)p->pdeath_sig);
     case PR_GET_DUMPABLE: return p->dumpable;
     case PR_SET_DUMPABLE: return prctl_flag(&p->dumpable, a[1]);
-    case PR_GET_KEEPCAPS: return p->keep_caps;
-    case PR_SET_KEEPCAPS: return prctl_flag(&p->keep_caps, a[1]);
     case PR_SET_CHILD_SUBREAPER: p->subreaper = a[1] != 0; return 0;
     case PR_GET_CHILD_SUBREAPER: return put_user_u32(uptr(a[1]), p->subreaper);
     case PR_SET_NO_NEW_PRIVS:
@@ -114,6 +185,12 @@ static int64_t prctl_process(struct process *p, const uint64_t *a)
         p->cred.no_new_privs = true;
         return 0;
     case PR_GET_NO_NEW_PRIVS: return p->cred.no_new_privs;
+    case PR_SET_THP_DISABLE: /* only kept: 2 MiB leaves cost no memory here */
+        if ((a[2] | a[3] | a[4]) != 0)
+            return -EINVAL;
+        p->thp_disable = a[1] != 0;
+        return 0;
+    case PR_GET_THP_DISABLE: return p->thp_disable;
     default: return prctl_caps(p, a);
     }
 }
@@ -124,10 +201,16 @@ int64_t sys_prctl(const uint64_t *a)
     case PR_SET_NAME: return prctl_set_name(a[1]);
     case PR_GET_NAME: return prctl_get_name(a[1]);
     case PR_GET_SECCOMP: return 0;
-    case PR_SET_TIMERSLACK: return 0; /* timers are exact here */
-    case PR_GET_TIMERSLACK: return 50000;
-    case PR_SET_THP_DISABLE: return (a[2] | a[3] | a[4]) != 0 ? -EINVAL : 0;
-    case PR_GET_THP_DISABLE: return 0;
+    case PR_GET_TIMING: return 0;
+    case PR_SET_TIMING: return a[1] == 0 ? 0 : -EINVAL;
+    case PR_GET_TSC: return put_user_u32(uptr(a[1]), 1); /* may be read */
+    case PR_SET_TSC: return a[1] == 1 ? 0 : -EINVAL;
+    case PR_SET_TIMERSLACK: /* only kept: timers are exact here */
+        current()->timer_slack = (int64_t)a[1] > 0 ? a[1] : 0;
+        return 0;
+    case PR_GET_TIMERSLACK:
+        return current()->timer_slack != 0 ? (int64_t)current()->timer_slack
+                                           : TIMER_SLACK_NS;
     default: return prctl_process(current()->proc, a);
     }
 }

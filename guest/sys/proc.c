@@ -46,6 +46,7 @@ int64_t sys_clone3(const uint64_t *a)
     if ((u.flags & 0xff) != 0 || u.exit_signal > SIG_COUNT ||
         (u.stack == 0) != (u.stack_size == 0) ||
         u.stack + u.stack_size < u.stack || u.set_tid_size != 0 ||
+        u.set_tid != 0 ||
         (u.flags & (LX_CLONE_DETACHED | ~UINT64_C(0x3ffffffff))) != 0)
         return -EINVAL;
     if ((u.flags & (LX_CLONE_THREAD | LX_CLONE_PARENT)) != 0 &&
@@ -182,7 +183,7 @@ static int proc_may_setpgid(const struct process *p, int32_t pgid)
 
 int64_t sys_setpgid(const uint64_t *a)
 {
-    int32_t pgid = (int32_t)a[1];
+    int32_t pgid = (int32_t)(a[1] != 0 ? a[1] : a[0]);
 
     if (pgid < 0)
         return -EINVAL;

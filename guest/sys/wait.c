@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* wait4(2), waitid(2). */
+#include "abi/linux/fcntl.h"
 #include "abi/linux/proc.h"
 
 #include "guest/core/pidfd.h"
 #include "guest/core/signal.h"
 #include "guest/core/task.h"
 #include "guest/core/usercopy.h"
+#include "guest/fs/file.h"
 #include "guest/sys/calls_proc.h"
 #include "guest/sys/rusage.h"
 
@@ -16,6 +18,7 @@ struct wait_query {
     int which; /* LX_P_* */
     int32_t id;
     uint32_t options;
+    bool nonblock; /* a pidfd with O_NONBLOCK: EAGAIN instead of waiting */
 };
 
 struct wait_result {
@@ -126,6 +129,8 @@ static int wait_for_child(const struct wait_query *q, struct wait_result *res)
 
     if (found != 0 || (q->options & LX_WNOHANG) != 0)
         return found;
+    if (q->nonblock)
+        return -EAGAIN;
     WAIT_FOR(r, &me->child_wait, (found = wait_locked_look(q, res)) != 0,
              WAIT_SIGNALS, NSEC_NEVER);
     return r < 0 ? r : found;
@@ -184,6 +189,11 @@ static int wait_id_query(const uint64_t *a, struct wait_query *q)
         struct process *p = pidfd_get(q->id);
         if (p == NULL)
             return -EBADF;
+        struct file *f = fd_get(q->id);
+        if (f != NULL) {
+            q->nonblock = (f->flags & LX_O_NONBLOCK) != 0;
+            file_put(f);
+        }
         q->which = LX_P_PID;
         q->id = p->pid;
         process_put(p);

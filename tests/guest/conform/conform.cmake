@@ -4,7 +4,7 @@
 set(conform_dir ${CMAKE_CURRENT_LIST_DIR})
 set(conform_root ${CMAKE_BINARY_DIR}/conform)
 set(conform_image ${CMAKE_BINARY_DIR}/images/conform)
-set(conform_flags -I${PROJECT_SOURCE_DIR} -std=gnu17 -O1 -static -s -Wall -Wextra -Werror -Wno-nonnull
+set(conform_flags -I${PROJECT_SOURCE_DIR} -D_GNU_SOURCE -std=gnu17 -O1 -static -s -Wall -Wextra -Werror -Wno-nonnull
   -Wno-unused-function -Wno-unused-result -pthread)
 find_program(LIMPET_MUSL_GCC musl-gcc)
 file(GLOB conform_sources CONFIGURE_DEPENDS ${conform_dir}/*.c)
