@@ -202,7 +202,8 @@ static nsec_t ptimer_deadline(const struct ptimer *pt, bool absolute,
 {
     nsec_t now = clock_now();
 
-    if (absolute && pt->clock == LX_CLOCK_REALTIME) {
+    if (absolute &&
+        (pt->clock == LX_CLOCK_REALTIME || pt->clock == LX_CLOCK_TAI)) {
         uint64_t wall = clock_wall();
         return value > wall ? now + (value - wall) : now;
     }

@@ -280,11 +280,14 @@ static bool signal_overrun(struct sigpending *p, const struct lx_siginfo *si)
     return false;
 }
 
-static int signal_queue(struct sigpending *p, const struct lx_siginfo *si)
+/* At most `max` wait there. */
+static int signal_queue(struct sigpending *p, const struct lx_siginfo *si,
+                        uint64_t max)
 {
     struct sigqueue *q = NULL;
+    bool ours = si->signo < LX_SIGRTMIN && si->code >= 0;
 
-    if (p->count < SIG_QUEUE_MAX)
+    if (p->count < (ours ? SIG_QUEUE_MAX : MIN(max, SIG_QUEUE_MAX)))
         q = kmalloc(sizeof(*q));
     if (q == NULL) {
         /* A plain signal loses only its details; a queued one must not be
@@ -320,7 +323,7 @@ static int signal_send_locked(struct process *p, struct task *t,
         return 0;
     if (signo < LX_SIGRTMIN && (to->set & SIG_BIT(signo)) != 0)
         return 0;
-    int r = signal_queue(to, si);
+    int r = signal_queue(to, si, p->rlimits[LX_RLIMIT_SIGPENDING].cur);
     if (r < 0)
         return r;
     struct task *who = t;

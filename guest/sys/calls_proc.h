@@ -13,8 +13,8 @@
     X(sched_yield) X(sched_setaffinity) X(sched_getaffinity) \
     X(sched_setscheduler) X(sched_getscheduler) X(sched_setparam) \
     X(sched_getparam) X(sched_get_priority_max) X(sched_get_priority_min) \
-    X(sched_rr_get_interval) X(getcpu) X(getpriority) X(setpriority) \
-    X(ioprio_set) X(ioprio_get) \
+    X(sched_rr_get_interval) X(getcpu) X(adjtimex) X(clock_adjtime) \
+    X(getpriority) X(setpriority) X(ioprio_set) X(ioprio_get) \
     X(nanosleep) X(clock_nanosleep) X(clock_gettime) X(clock_settime) \
     X(clock_getres) X(gettimeofday) X(settimeofday) X(times) X(getrusage) \
     X(setitimer) X(getitimer) X(timer_create) X(timer_settime) \

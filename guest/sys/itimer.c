@@ -105,7 +105,11 @@ int64_t sys_timer_create(const uint64_t *a)
     switch (clock) {
     case LX_CLOCK_REALTIME:
     case LX_CLOCK_MONOTONIC:
+    case LX_CLOCK_TAI:
     case LX_CLOCK_BOOTTIME: break;
+    case LX_CLOCK_MONOTONIC_RAW:
+    case LX_CLOCK_REALTIME_COARSE:
+    case LX_CLOCK_MONOTONIC_COARSE:
     case LX_CLOCK_PROCESS_CPUTIME:
     case LX_CLOCK_THREAD_CPUTIME: return -EOPNOTSUPP;
     default: return -EINVAL;
@@ -129,6 +133,8 @@ int64_t sys_timer_settime(const uint64_t *a)
     nsec_t old_value = 0;
     nsec_t old_interval = 0;
 
+    if (a[2] == 0)
+        return -EINVAL;
     if (copy_from_user(&v, uptr(a[2]), sizeof(v)) < 0)
         return -EFAULT;
     if (timespec_to_nsec(&v.value, &value) < 0 ||

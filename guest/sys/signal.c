@@ -12,6 +12,12 @@
 
 #define SIGSET_SIZE sizeof(uint64_t)
 
+/* Others read back as 0: that is how programs ask what there is. 0x800 is
+ * SA_EXPOSE_TAGBITS. */
+#define SA_KNOWN                                                               \
+    (LX_SA_NOCLDSTOP | LX_SA_NOCLDWAIT | LX_SA_SIGINFO | LX_SA_RESTORER |      \
+     LX_SA_ONSTACK | LX_SA_RESTART | LX_SA_NODEFER | LX_SA_RESETHAND | 0x800)
+
 int64_t sys_rt_sigaction(const uint64_t *a)
 {
     struct process *p = current()->proc;
@@ -29,6 +35,7 @@ int64_t sys_rt_sigaction(const uint64_t *a)
     old = p->sighand->action[signo - 1];
     if (a[1] != 0) {
         sa.mask &= ~SIG_KERNEL_ONLY;
+        sa.flags &= SA_KNOWN;
         p->sighand->action[signo - 1] = sa;
         signal_action_set(p, signo);
     }

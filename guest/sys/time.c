@@ -58,13 +58,11 @@ static int time_clock(int32_t id, nsec_t *out)
     switch (id) {
     case LX_CLOCK_REALTIME:
     case LX_CLOCK_REALTIME_COARSE:
-    case LX_CLOCK_REALTIME_ALARM:
     case LX_CLOCK_TAI: *out = clock_wall(); return 0;
     case LX_CLOCK_MONOTONIC:
     case LX_CLOCK_MONOTONIC_RAW:
     case LX_CLOCK_MONOTONIC_COARSE:
-    case LX_CLOCK_BOOTTIME:
-    case LX_CLOCK_BOOTTIME_ALARM: *out = clock_now(); return 0;
+    case LX_CLOCK_BOOTTIME: *out = clock_now(); return 0;
     case LX_CLOCK_PROCESS_CPUTIME:
         *out = time_process(current()->proc);
         return 0;
@@ -220,8 +218,12 @@ int64_t sys_clock_nanosleep(const uint64_t *a)
     case LX_CLOCK_TAI:
         return time_sleep_user(a[2], a[3], clock,
                                (a[1] & LX_TIMER_ABSTIME) != 0);
-    case LX_CLOCK_PROCESS_CPUTIME: return -EOPNOTSUPP;
-    default: return -EINVAL;
+    case LX_CLOCK_PROCESS_CPUTIME:
+    case LX_CLOCK_THREAD_CPUTIME:
+    case LX_CLOCK_MONOTONIC_RAW:
+    case LX_CLOCK_REALTIME_COARSE:
+    case LX_CLOCK_MONOTONIC_COARSE: return -EOPNOTSUPP;
+    default: return -EINVAL; /* the alarm clocks too: there is no RTC */
     }
 }
 
