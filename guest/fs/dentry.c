@@ -10,6 +10,7 @@
 #include "guest/core/kmem.h"
 #include "guest/core/log.h"
 #include "guest/fs/inode.h"
+#include "guest/fs/inotify.h"
 
 #define DENTRY_BUCKETS 128  /* at boot; grows by 4 */
 #define DENTRY_LRU_MAX 2048 /* unused names kept */
@@ -145,6 +146,8 @@ static void dentry_free(struct dentry *d)
 {
     while (d != NULL) {
         struct dentry *parent = d->parent != d ? d->parent : NULL;
+        if (d->inode != NULL && d->inode->nlink == 0 && d->unhashed)
+            inotify_gone(d->inode);
         if (d->inode != NULL)
             inode_put(d->inode);
         kfree(d->name);

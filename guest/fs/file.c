@@ -15,6 +15,7 @@
 #include "guest/fs/fs.h"
 #include "guest/fs/generic.h"
 #include "guest/fs/inode.h"
+#include "guest/fs/inotify.h"
 #include "guest/fs/namei.h"
 #include "guest/fs/poll.h"
 #include "guest/fs/tmpfs.h"
@@ -90,6 +91,10 @@ void file_get(struct file *f)
 
 static void file_release(struct file *f)
 {
+    if (inotify_any() && (f->mode & (FILE_PATH | FILE_FAILED)) == 0)
+        inotify_dentry(f->path.dentry, (f->mode & FILE_WRITE) != 0
+                                           ? IN_CLOSE_WRITE
+                                           : IN_CLOSE_NOWRITE);
     if (f->inode->locks != NULL) {
         flock_release(f->inode, FLOCK_WHOLE, f);
         flock_release(f->inode, FLOCK_OFD, f);
@@ -215,7 +220,10 @@ static int open_truncate(struct file *f)
     struct inode *i = f->inode;
     if ((i->mode & LX_S_IFMT) != LX_S_IFREG)
         return 0;
-    return fs_truncate(i, 0);
+    int r = fs_truncate(i, 0);
+    if (r == 0)
+        inotify_dentry(f->path.dentry, IN_MODIFY);
+    return r;
 }
 
 int file_open_path(const struct path *p, uint32_t flags, struct file **out)
@@ -235,10 +243,13 @@ int file_open_path(const struct path *p, uint32_t flags, struct file **out)
     if (r == 0 && (flags & LX_O_PATH) == 0)
         r = file_open_write(f);
     f->flags &= ~LX_O_NOCTTY; /* terminals have looked at it */
+    if (r == 0 && (flags & LX_O_PATH) == 0)
+        inotify_dentry(p->dentry, IN_OPEN);
     if (r == 0 && (flags & LX_O_TRUNC) != 0 && (flags & LX_O_PATH) == 0)
         r = open_truncate(f);
     if (r < 0) {
         f->ops = &no_file_ops;
+        f->mode |= FILE_FAILED;
         file_put(f);
         return r;
     }
@@ -386,6 +397,7 @@ int file_open_made(const struct path *p, uint32_t flags, struct file **out)
         return -ENOMEM;
     path_copy(&f->path, p);
     (void)file_open_write(f); /* new: nobody runs it */
+    inotify_dentry(p->dentry, IN_OPEN);
     *out = f;
     return 0;
 }

@@ -49,6 +49,7 @@ struct file {
 #define FILE_STREAM (1u << 2) /* no position: lseek gives ESPIPE */
 #define FILE_PATH   (1u << 3) /* O_PATH */
 #define FILE_WRITER (1u << 4) /* counts in inode.writers: up */
+#define FILE_FAILED (1u << 6) /* its open did not succeed */
 #define FILE_DENIER (1u << 5) /* and down: a program that runs */
 
 /* Takes a reference of its own to the inode. NULL: memory. */

@@ -11,6 +11,7 @@
 #include "guest/core/task.h"
 #include "guest/core/uio.h"
 #include "guest/fs/file.h"
+#include "guest/fs/inotify.h"
 #include "guest/fs/tmpfs.h"
 #include "guest/fs/walk.h"
 
@@ -62,7 +63,10 @@ int namei_create(const struct path *dir, struct dentry *d, struct inode_new *n)
                  !cred_capable(p, LX_CAP_FSETID))
             n->mode &= ~LX_S_ISGID;
     }
-    return i->dir->create(i, d, n);
+    r = i->dir->create(i, d, n);
+    if (r == 0)
+        inotify_name(i, is_dir ? IN_CREATE | IN_ISDIR : IN_CREATE, 0, d->name);
+    return r;
 }
 
 static int namei_make(int dirfd, const char *name, struct inode_new *n)
@@ -162,6 +166,10 @@ int namei_link(const struct path *target, int dirfd, const char *name)
         r = dir->dir->link(dir, d, i);
         mutex_unlock(&i->lock);
     }
+    if (r == 0) {
+        inotify_inode(i, IN_ATTRIB);
+        inotify_name(dir, IN_CREATE, 0, at.last);
+    }
     mutex_unlock(&dir->lock);
     if (d != NULL)
         dentry_put(d);
@@ -198,6 +206,14 @@ static int unlink_special(const char *last, bool rmdir)
     return last[1] == '\0' ? -EINVAL : -ENOTEMPTY;
 }
 
+/* A name of `i` is gone; tell who watches it. */
+static void namei_unlinked(struct inode *i, bool links)
+{
+    if (links)
+        inotify_inode(i, IN_ATTRIB);
+    inotify_unlinked(i);
+}
+
 int namei_unlink(int dirfd, const char *name, bool rmdir)
 {
     struct name_at at;
@@ -222,8 +238,12 @@ int namei_unlink(int dirfd, const char *name, bool rmdir)
         mutex_unlock(&i->lock);
     }
     mutex_unlock(&dir->lock);
+    if (r == 0)
+        namei_unlinked(d->inode, !rmdir);
     if (d != NULL)
         dentry_put(d); /* the last use of the inode, often: unlocked by now */
+    if (r == 0)
+        inotify_name(dir, rmdir ? IN_DELETE | IN_ISDIR : IN_DELETE, 0, at.last);
     path_put(&at.dir);
     return r;
 }
@@ -355,6 +375,31 @@ static int rename_locked(struct renaming *n)
     return r;
 }
 
+/* One end to the other, and what was moved. */
+static void rename_tell_move(const struct name_at *from,
+                             const struct name_at *to, struct inode *i)
+{
+    uint32_t cookie = inotify_cookie();
+    uint32_t dir = i->dir != NULL ? IN_ISDIR : 0;
+    inotify_name(from->dir.dentry->inode, IN_MOVED_FROM | dir, cookie,
+                 from->last);
+    inotify_name(to->dir.dentry->inode, IN_MOVED_TO | dir, cookie, to->last);
+}
+
+static void rename_tell(struct renaming *n)
+{
+    struct inode *victim = n->over->inode;
+    bool exchange = (n->flags & LX_RENAME_EXCHANGE) != 0;
+    rename_tell_move(&n->from, &n->to, n->d->inode);
+    if (victim != NULL && exchange)
+        rename_tell_move(&n->to, &n->from, victim);
+    else if (victim != NULL)
+        namei_unlinked(victim, victim->dir == NULL);
+    inotify_name(n->d->inode, IN_MOVE_SELF, 0, NULL);
+    if (victim != NULL && exchange)
+        inotify_name(victim, IN_MOVE_SELF, 0, NULL);
+}
+
 static int rename_run(struct renaming *n, const char *from_name, int from_fd,
                       const char *to_name, int to_fd)
 {
@@ -372,6 +417,8 @@ static int rename_run(struct renaming *n, const char *from_name, int from_fd,
     rename_lock_dirs(n->from.dir.dentry, n->to.dir.dentry);
     r = rename_locked(n);
     rename_unlock_dirs(n->from.dir.dentry, n->to.dir.dentry);
+    if (r == 0 && inotify_any() && n->d->inode != n->over->inode)
+        rename_tell(n);
     return r;
 }
 

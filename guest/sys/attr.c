@@ -9,6 +9,7 @@
 #include "guest/core/usercopy.h"
 #include "guest/fs/file.h"
 #include "guest/fs/inode.h"
+#include "guest/fs/inotify.h"
 #include "guest/fs/namei.h"
 #include "guest/fs/path.h"
 #include "guest/fs/tmpfs.h"
@@ -279,6 +280,8 @@ int64_t sys_truncate(const uint64_t *a)
         r = -ETXTBSY;
     if (r == 0)
         r = fs_truncate(i, a[1]);
+    if (r == 0)
+        inotify_dentry(p.dentry, IN_MODIFY);
     path_put(&p);
     return r;
 }
@@ -293,6 +296,8 @@ int64_t sys_ftruncate(const uint64_t *a)
     bool good = (f->inode->mode & LX_S_IFMT) == LX_S_IFREG &&
                 (f->mode & FILE_WRITE) != 0;
     int64_t r = good ? fs_truncate(f->inode, a[1]) : -EINVAL;
+    if (r == 0)
+        inotify_dentry(f->path.dentry, IN_MODIFY);
     file_put(f);
     return r;
 }

@@ -9,10 +9,10 @@
     X(ppoll) X(pselect6) \
     X(epoll_create1) X(epoll_ctl) X(epoll_pwait) X(epoll_pwait2) \
     X(eventfd2) X(timerfd_create) X(timerfd_settime) X(timerfd_gettime) \
-    X(signalfd4)
+    X(signalfd4) X(inotify_init1) X(inotify_add_watch) X(inotify_rm_watch)
 
 #define SYS_CALLS_DEV_LEGACY(X) \
-    X(poll) X(select) X(epoll_create) X(epoll_wait) X(eventfd) X(signalfd)
+    X(poll) X(select) X(epoll_create) X(epoll_wait) X(eventfd) X(signalfd) X(inotify_init)
 /* clang-format on */
 
 SYS_CALLS_DEV(SYS_DECLARE)

@@ -8,6 +8,7 @@
 #include "guest/core/usercopy.h"
 #include "guest/fs/file.h"
 #include "guest/fs/inode.h"
+#include "guest/fs/inotify.h"
 #include "guest/fs/namei.h"
 #include "guest/fs/path.h"
 #include "guest/sys/calls_fs.h"
@@ -78,6 +79,8 @@ static int64_t dents_common(const uint64_t *a, bool old)
         r = -ENOMEM;
     else
         r = dents_read(f, &e);
+    if (r >= 0)
+        inotify_dentry(f->path.dentry, IN_ACCESS);
     if (r > 0 && copy_to_user(uptr(a[1]), e.buf, (size_t)r) < 0)
         r = -EFAULT;
     kfree(e.buf);

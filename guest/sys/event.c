@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* epoll, eventfd, timerfd and signalfd calls. */
+#include "abi/linux/fcntl.h"
 #include "abi/linux/poll.h"
 #include "abi/linux/proc.h"
 
@@ -9,6 +10,8 @@
 #include "guest/fs/epoll.h"
 #include "guest/fs/events.h"
 #include "guest/fs/file.h"
+#include "guest/fs/inotify.h"
+#include "guest/fs/path.h"
 #include "guest/sys/calls_dev.h"
 #include "guest/sys/poll.h"
 
@@ -220,4 +223,62 @@ int64_t sys_signalfd4(const uint64_t *a)
 int64_t sys_signalfd(const uint64_t *a)
 {
     return do_signalfd(a, 0);
+}
+
+/* --- inotify --- */
+
+int64_t sys_inotify_init1(const uint64_t *a)
+{
+    struct file *f;
+    uint32_t flags = (uint32_t)a[0];
+    if ((flags & ~(LX_O_CLOEXEC | LX_O_NONBLOCK)) != 0)
+        return -EINVAL;
+    int r = inotify_new(flags, &f);
+    return r < 0 ? r : event_install(f, (flags & LX_O_CLOEXEC) != 0);
+}
+
+int64_t sys_inotify_init(const uint64_t *a)
+{
+    (void)a;
+    const uint64_t b[6] = {0};
+    return sys_inotify_init1(b);
+}
+
+static int64_t inotify_add_path(struct file *f, uint64_t name, uint32_t mask)
+{
+    struct path p;
+    unsigned flags = (mask & IN_DONT_FOLLOW) == 0 ? PATH_FOLLOW : 0;
+    if ((mask & IN_ONLYDIR) != 0)
+        flags |= PATH_DIR;
+    int r = path_walk_user(AT_FDCWD, uptr(name), flags, &p);
+    if (r < 0)
+        return r;
+    r = path_access(&p, 4);
+    if (r == 0)
+        r = inotify_add(f, &p, mask);
+    path_put(&p);
+    return r;
+}
+
+int64_t sys_inotify_add_watch(const uint64_t *a)
+{
+    struct file *f = fd_get((int32_t)a[0]);
+    if (f == NULL)
+        return -EBADF;
+    /* What the mask alone makes wrong comes before the name. */
+    int64_t r = inotify_check(f, (uint32_t)a[2]);
+    if (r == 0)
+        r = inotify_add_path(f, a[1], (uint32_t)a[2]);
+    file_put(f);
+    return r;
+}
+
+int64_t sys_inotify_rm_watch(const uint64_t *a)
+{
+    struct file *f = fd_get((int32_t)a[0]);
+    if (f == NULL)
+        return -EBADF;
+    int64_t r = inotify_remove(f, (int32_t)a[1]);
+    file_put(f);
+    return r;
 }

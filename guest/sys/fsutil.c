@@ -7,6 +7,7 @@
 #include "guest/core/usercopy.h"
 #include "guest/fs/file.h"
 #include "guest/fs/inode.h"
+#include "guest/fs/inotify.h"
 #include "guest/fs/path.h"
 
 int at_path(uint64_t dirfd, uint64_t name, uint32_t at_flags, bool follow,
@@ -38,5 +39,11 @@ int path_setattr(const struct path *p, const struct iattr *a)
     mutex_lock(&i->lock);
     int r = i->ops->setattr(i, a);
     mutex_unlock(&i->lock);
+    uint32_t times = a->valid & (IATTR_ATIME | IATTR_MTIME);
+    uint32_t other = a->valid & (IATTR_MODE | IATTR_UID | IATTR_GID);
+    if (r == 0 && (other != 0 || times == (IATTR_ATIME | IATTR_MTIME)))
+        inotify_dentry(p->dentry, IN_ATTRIB);
+    else if (r == 0 && times != 0)
+        inotify_dentry(p->dentry, times == IATTR_ATIME ? IN_ACCESS : IN_MODIFY);
     return r;
 }

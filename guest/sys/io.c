@@ -10,6 +10,7 @@
 #include "guest/core/usercopy.h"
 #include "guest/fs/file.h"
 #include "guest/fs/inode.h"
+#include "guest/fs/inotify.h"
 #include "guest/fs/tmpfs.h"
 #include "guest/sys/calls_fs.h"
 #include "guest/sys/fsutil.h"
@@ -87,7 +88,10 @@ static int64_t rw_run(struct file *f, struct uio *u, struct rw *rw)
         return r;
     u->nowait = (rw->flags & LX_RWF_NOWAIT) != 0;
     u->append = (rw->flags & LX_RWF_APPEND) != 0;
-    return rw->write ? file_write_at(f, u, pos) : file_read_at(f, u, pos);
+    int64_t n = rw->write ? file_write_at(f, u, pos) : file_read_at(f, u, pos);
+    if (n > 0)
+        inotify_dentry(f->path.dentry, rw->write ? IN_MODIFY : IN_ACCESS);
+    return n;
 }
 
 static int64_t rw_single(const uint64_t *a, struct rw rw)
@@ -272,6 +276,10 @@ static int64_t copy_loop(struct copy *c, uint64_t *in_pos)
         sched_point();
     }
     kfree(buf);
+    if (done > 0) {
+        inotify_dentry(c->in->path.dentry, IN_ACCESS);
+        inotify_dentry(c->out->path.dentry, IN_MODIFY);
+    }
     return done;
 }
 

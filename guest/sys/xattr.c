@@ -8,6 +8,7 @@
 #include "guest/core/usercopy.h"
 #include "guest/fs/file.h"
 #include "guest/fs/inode.h"
+#include "guest/fs/inotify.h"
 #include "guest/fs/path.h"
 #include "guest/sys/calls_fs.h"
 #include "guest/sys/fsutil.h"
@@ -101,6 +102,8 @@ static int64_t xattr_set(const struct path *p, const uint64_t *a)
         mutex_lock(&i->lock);
         r = i->ops->setxattr(i, name, value, a[3], (uint32_t)a[4]);
         mutex_unlock(&i->lock);
+        if (r == 0)
+            inotify_dentry(p->dentry, IN_ATTRIB);
     }
     kfree(value);
     return r;
@@ -118,6 +121,8 @@ static int64_t xattr_remove(const struct path *p, const uint64_t *a)
     mutex_lock(&i->lock);
     r = i->ops->setxattr(i, name, NULL, 0, LX_XATTR_REPLACE);
     mutex_unlock(&i->lock);
+    if (r == 0)
+        inotify_dentry(p->dentry, IN_ATTRIB);
     return r;
 }
 
