@@ -186,6 +186,7 @@ ABI_SIZE(struct lx_sigevent, 64);
 #define LX_CAP_SETGID       6
 #define LX_CAP_SETUID       7
 #define LX_CAP_SETPCAP      8
+#define LX_CAP_IPC_LOCK     14
 #define LX_CAP_SYS_ADMIN    21
 #define LX_CAP_SYS_NICE     23
 #define LX_CAP_SYS_RESOURCE 24

@@ -38,8 +38,9 @@ struct aspace {
     uint64_t user_page; /* arch_user_page() is here; 0: nowhere */
     uint64_t arg_start, arg_end, env_start, env_end; /* /proc/PID/cmdline */
     uint64_t auxv[48];                               /* /proc/PID/auxv: pairs */
-    uint64_t mapped; /* bytes of regions: VmSize */
-    uint64_t locked;
+    uint64_t mapped;             /* bytes of regions: VmSize */
+    uint64_t locked;             /* bytes of VMA_LOCKED regions */
+    bool lock_future;            /* mlockall(MCL_FUTURE) */
     uint64_t data;               /* bytes of private writable regions */
     uint64_t rss_anon, rss_file; /* pages present */
     uint64_t rss_max, mapped_max;
@@ -71,6 +72,9 @@ int64_t aspace_remap(struct aspace *as, uint64_t old, uint64_t old_size,
                      uint64_t new_size, uint32_t flags, uint64_t to);
 /* madvise(2): the advice values that mean something here. */
 int aspace_advise(struct aspace *as, uint64_t addr, uint64_t size, int advice);
+/* mlock(2) and munlock(2) without the faults: the range, page-aligned, counts
+ * as locked (aspace.locked), which madvise(2) respects. 0 or -ENOMEM. */
+int aspace_lock(struct aspace *as, uint64_t addr, uint64_t size, bool on);
 /* Fault in [addr, addr + size), for writing if asked or private: MAP_POPULATE,
  * mlock. The first error ends it: -ENOMEM (no region, too), -EFAULT. */
 int aspace_populate(struct aspace *as, uint64_t addr, uint64_t size,

@@ -359,7 +359,12 @@ static struct vma *fault_grow(struct aspace *as, uint64_t addr)
     uint64_t start = ROUND_DOWN(addr, PAGE_SIZE);
     if (v->end - start > limit || !aspace_limit(as, v->start - start, false))
         return NULL;
-    if (i > 0 && as->vmas[i - 1]->end + 256 * PAGE_SIZE > start)
+    const struct vma *below = i > 0 ? as->vmas[i - 1] : NULL;
+    if (below != NULL &&
+        below->prot != 0 && /* what faults anyway may be near */
+        below->end + 256 * PAGE_SIZE > start)
+        return NULL;
+    if (below != NULL && below->end > start)
         return NULL;
     vma_resize(v, start, v->end);
     return v;

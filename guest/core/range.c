@@ -119,6 +119,8 @@ static int64_t remap_move(struct aspace *as, struct vma *v,
     n->end = to + m->new_size;
     vma_insert(as, n);
     struct pt_batch batch;
+    if (m->old_size == 0) /* a second view of the same shared memory */
+        return (int64_t)to;
     pt_batch_init(&batch, as, true);
     r = pt_move(as, v, m->old, to, MIN(m->old_size, m->new_size), &batch);
     pt_batch_done(&batch);
@@ -129,6 +131,8 @@ static int64_t remap_move(struct aspace *as, struct vma *v,
         (void)aspace_unmap_locked(as, to, to + m->new_size, dead);
         return r;
     }
+    if ((m->flags & MREMAP_DONTUNMAP) != 0)
+        return (int64_t)to; /* the old range is there, and empty */
     r = aspace_unmap_locked(as, m->old, m->old + m->old_size, dead);
     return r < 0 ? r : (int64_t)to;
 }
@@ -153,17 +157,21 @@ static int64_t remap_locked(struct aspace *as, const struct remap *m,
     if (v == NULL || v->end - m->old < m->old_size)
         return -EFAULT;
     bool fixed = (m->flags & MREMAP_FIXED) != 0;
-    if (!fixed && m->new_size <= m->old_size) {
+    bool keep = (m->flags & MREMAP_DONTUNMAP) != 0;
+    if (m->old_size == 0 && (v->flags & VMA_SHARED) == 0)
+        return -EINVAL;
+    if (!fixed && !keep && m->new_size <= m->old_size) {
         int r = m->new_size == m->old_size
                     ? 0
                     : aspace_unmap_locked(as, m->old + m->new_size,
                                           m->old + m->old_size, dead);
         return r < 0 ? r : (int64_t)m->old;
     }
-    if (m->new_size > m->old_size &&
-        !aspace_limit(as, m->new_size - m->old_size, vma_is_anon(v)))
+    uint64_t more = keep ? m->new_size : m->new_size - m->old_size;
+    if ((keep || m->new_size > m->old_size) &&
+        !aspace_limit(as, more, vma_is_anon(v)))
         return -ENOMEM;
-    if (!fixed && remap_grow_in_place(as, v, m))
+    if (!fixed && !keep && m->old_size != 0 && remap_grow_in_place(as, v, m))
         return (int64_t)m->old;
     if ((m->flags & MREMAP_MAYMOVE) == 0)
         return -ENOMEM;
@@ -188,15 +196,17 @@ int64_t aspace_remap(struct aspace *as, uint64_t old, uint64_t old_size,
                      uint64_t new_size, uint32_t flags, uint64_t to)
 {
     bool fixed = (flags & MREMAP_FIXED) != 0;
-    if ((flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)) != 0 ||
+    bool keep = (flags & MREMAP_DONTUNMAP) != 0;
+    if ((flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)) != 0 ||
+        (keep && ((flags & MREMAP_MAYMOVE) == 0 || old_size != new_size)) ||
         (old & PAGE_MASK) != 0 || new_size == 0 || new_size > USER_END ||
         old_size > USER_END || (fixed && (flags & MREMAP_MAYMOVE) == 0))
-        return -EINVAL; /* MREMAP_DONTUNMAP too: not implemented */
+        return -EINVAL;
     struct remap m = {old, ROUND_UP(old_size, PAGE_SIZE),
                       ROUND_UP(new_size, PAGE_SIZE), to, flags};
-    if (m.old_size == 0)
-        return -EINVAL; /* duplicates of shared mappings: not implemented */
-    if (!aspace_range_ok(old, m.old_size))
+    if (m.old_size == 0 && (flags & MREMAP_MAYMOVE) == 0)
+        return -EINVAL;
+    if (!aspace_range_ok(old, MAX(m.old_size, PAGE_SIZE)))
         return -EFAULT;
     bool overlap = to < old + m.old_size && old < to + m.new_size;
     if (fixed && (!aspace_range_ok(to, m.new_size) || overlap))
@@ -288,6 +298,25 @@ int aspace_advise(struct aspace *as, uint64_t addr, uint64_t size, int advice)
     struct vma *dead = NULL;
     mutex_lock(&as->lock);
     int r = advise_locked(as, addr, addr + size, advice, &dead);
+    mutex_unlock(&as->lock);
+    vma_free_list(dead);
+    return r;
+}
+
+/* --- mlock --- */
+
+int aspace_lock(struct aspace *as, uint64_t addr, uint64_t size, bool on)
+{
+    struct vma *dead = NULL;
+    mutex_lock(&as->lock);
+    int r = aspace_cut(as, addr, addr + size);
+    for (unsigned i = vma_index(as, addr);
+         r == 0 && i < as->vma_count && as->vmas[i]->start < addr + size; i++) {
+        struct vma *v = as->vmas[i];
+        vma_set(v, v->prot,
+                on ? v->flags | VMA_LOCKED : v->flags & ~VMA_LOCKED);
+    }
+    vma_merge(as, addr, addr + size, &dead);
     mutex_unlock(&as->lock);
     vma_free_list(dead);
     return r;

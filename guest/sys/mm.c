@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* mmap(2) and its relatives. */
 #include "abi/linux/errno.h"
+#include "abi/linux/fcntl.h"
+#include "abi/linux/proc.h"
 
 #include "guest/core/aspace.h"
 #include "guest/core/pgtable.h"
@@ -9,6 +11,7 @@
 #include "guest/core/vma.h"
 #include "guest/fs/file.h"
 #include "guest/fs/fs.h"
+#include "guest/fs/tmpfs.h"
 #include "guest/sys/calls_mm.h"
 
 #define MS_ASYNC      1u
@@ -45,6 +48,19 @@ static int64_t mmap_file(const uint64_t *a, uint32_t prot, uint32_t flags,
     return r;
 }
 
+/* There is no swap: what is present stays. Locking faults everything in, and
+ * counts. `more` bytes on top of what is locked: 0, -EPERM or -ENOMEM. */
+static int64_t lock_limit(uint64_t more)
+{
+    const struct process *p = current()->proc;
+    uint64_t max = p->rlimits[LX_RLIMIT_MEMLOCK].cur;
+    if (cred_capable(p, LX_CAP_IPC_LOCK))
+        return 0;
+    if (max == 0)
+        return -EPERM;
+    return more > max || mm()->locked > max - more ? -ENOMEM : 0;
+}
+
 int64_t sys_mmap(const uint64_t *a)
 {
     uint32_t prot = (uint32_t)a[2];
@@ -60,6 +76,12 @@ int64_t sys_mmap(const uint64_t *a)
         return -EOPNOTSUPP;
     if (a[1] == 0 || (a[5] & PAGE_MASK) != 0)
         return -EINVAL;
+    if ((flags & LX_MAP_GROWSDOWN) != 0 && type != LX_MAP_PRIVATE)
+        return -EINVAL;
+    if (mm()->lock_future)
+        flags |= LX_MAP_LOCKED;
+    if ((flags & LX_MAP_LOCKED) != 0 && lock_limit(a[1]) < 0)
+        return -EAGAIN;
     int64_t r = mmap_file(a, prot, flags, &f);
     if (r < 0)
         return r;
@@ -88,16 +110,6 @@ int64_t sys_mremap(const uint64_t *a)
     return aspace_remap(mm(), a[0], a[1], a[2], (uint32_t)a[3], a[4]);
 }
 
-int64_t sys_madvise(const uint64_t *a)
-{
-    return aspace_advise(mm(), a[0], a[1], (int)a[2]);
-}
-
-int64_t sys_brk(const uint64_t *a)
-{
-    return aspace_brk(mm(), a[0]);
-}
-
 /* Every page of [addr, addr + size) belongs to a region. */
 static int64_t mm_range(uint64_t addr, uint64_t size)
 {
@@ -117,6 +129,44 @@ static int64_t mm_range(uint64_t addr, uint64_t size)
         addr = m.end;
     }
     return 0;
+}
+
+/* MADV_REMOVE: a hole in the files behind shared mappings. */
+static int64_t madvise_remove(uint64_t addr, uint64_t size)
+{
+    uint64_t end = addr + ROUND_UP(size, PAGE_SIZE);
+    struct vma_info m;
+    int64_t r = mm_range(addr, size);
+    while (r == 0 && addr < end && aspace_find_vma(mm(), addr, &m)) {
+        uint64_t part = MIN(end, m.end) - addr;
+        uint64_t off = m.offset + (addr - m.start);
+        if (m.file == NULL || !tmpfs_owns(m.file->inode))
+            r = -EINVAL;
+        else if ((m.flags & 1) == 0 || (m.prot & LX_PROT_WRITE) == 0)
+            r = -EACCES;
+        else
+            r = tmpfs_fallocate(m.file->inode,
+                                LX_FALLOC_KEEP_SIZE | LX_FALLOC_PUNCH_HOLE, off,
+                                part);
+        if (m.file != NULL)
+            file_put(m.file);
+        addr += part;
+    }
+    return r;
+}
+
+#define MADV_REMOVE 9
+
+int64_t sys_madvise(const uint64_t *a)
+{
+    if ((int)a[2] == MADV_REMOVE && a[1] != 0)
+        return madvise_remove(a[0], a[1]);
+    return aspace_advise(mm(), a[0], a[1], (int)a[2]);
+}
+
+int64_t sys_brk(const uint64_t *a)
+{
+    return aspace_brk(mm(), a[0]);
 }
 
 int64_t sys_msync(const uint64_t *a)
@@ -143,36 +193,60 @@ int64_t sys_mincore(const uint64_t *a)
     return r;
 }
 
-/* There is no swap: what is present stays. Locking faults everything in. */
-int64_t sys_mlock(const uint64_t *a)
+static int64_t lock_range(const uint64_t *a, bool on, bool fault)
 {
     uint64_t start = ROUND_DOWN(a[0], PAGE_SIZE);
-    uint64_t size = a[1] + (a[0] - start);
-    int64_t r = size < a[1] ? -ENOMEM : mm_range(start, size);
-    if (r == 0 && aspace_populate(mm(), start, size, false) == -ENOMEM)
+    uint64_t size = ROUND_UP(a[1] + (a[0] - start), PAGE_SIZE);
+    int64_t r = on ? lock_limit(size) : 0;
+    if (r == 0)
+        r = mm_range(start, size);
+    if (r == 0 && size != 0)
+        r = aspace_lock(mm(), start, size, on);
+    if (r == 0 && fault && aspace_populate(mm(), start, size, false) == -ENOMEM)
         r = -ENOMEM; /* what cannot be accessed is no error: as Linux */
     return r;
 }
 
+int64_t sys_mlock(const uint64_t *a)
+{
+    return lock_range(a, true, true);
+}
+
+#define MLOCK_ONFAULT 1u
+
 int64_t sys_mlock2(const uint64_t *a)
 {
-    if (a[2] == 1) /* MLOCK_ONFAULT: pages present now or later stay */
-        return mm_range(ROUND_DOWN(a[0], PAGE_SIZE), a[1]);
-    return a[2] == 0 ? sys_mlock(a) : -EINVAL;
+    if ((a[2] & ~(uint64_t)MLOCK_ONFAULT) != 0)
+        return -EINVAL;
+    return lock_range(a, true, a[2] == 0);
 }
 
 int64_t sys_munlock(const uint64_t *a)
 {
-    return mm_range(ROUND_DOWN(a[0], PAGE_SIZE), a[1]);
+    return lock_range(a, false, false);
 }
+
+#define MCL_CURRENT 1u
+#define MCL_FUTURE  2u
+#define MCL_ONFAULT 4u
 
 int64_t sys_mlockall(const uint64_t *a)
 {
-    return a[0] == 0 || a[0] > 7 || a[0] == 4 ? -EINVAL : 0;
+    if (a[0] == 0 || a[0] > 7 || a[0] == MCL_ONFAULT)
+        return -EINVAL;
+    bool now = (a[0] & MCL_CURRENT) != 0;
+    int64_t r = lock_limit(0);
+    if (r == 0 && now)
+        r = lock_limit(mm()->mapped - mm()->locked);
+    if (r < 0)
+        return r;
+    mm()->lock_future = (a[0] & MCL_FUTURE) != 0;
+    return now ? aspace_lock(mm(), 0, USER_END, true) : 0;
 }
 
 int64_t sys_munlockall(const uint64_t *a)
 {
     (void)a;
-    return 0;
+    mm()->lock_future = false;
+    return aspace_lock(mm(), 0, USER_END, false);
 }
