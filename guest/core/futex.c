@@ -70,7 +70,12 @@ int futex_key(uptr_t at, bool shared, struct futex_key *key)
     if (!shared)
         return 0;
     if (!aspace_find_vma(as, at.v, &m))
-        return 0;
+        return -EFAULT;
+    if (at.v < m.start || m.prot == 0) {
+        if (m.file != NULL)
+            file_put(m.file);
+        return -EFAULT; /* Linux looks at the page to find the key */
+    }
     if (at.v >= m.start && (m.flags & FUTEX_SHARED) != 0 && m.file != NULL) {
         key->space = (uintptr_t)m.file->inode;
         key->at = at.v - m.start + m.offset;

@@ -213,14 +213,15 @@ int64_t sys_waitid(const uint64_t *a)
     if (err < 0)
         return err;
     int found = wait_for_child(&q, &r);
-    if (found < 0)
-        return found;
-    signal_info(&si, found != 0 ? LX_SIGCHLD : 0, r.code);
+    /* Written even when there is no child: zeros. */
+    signal_info(&si, found > 0 ? LX_SIGCHLD : 0, r.code);
     si.pid = r.pid;
     si.uid = r.uid;
     si.chld.status = r.value;
     if (a[2] != 0 && copy_to_user(uptr(a[2]), &si, sizeof(si)) < 0)
         return -EFAULT;
+    if (found < 0)
+        return found;
     if (found != 0 && a[4] != 0 &&
         copy_to_user(uptr(a[4]), &r.usage, sizeof(r.usage)) < 0)
         return -EFAULT;

@@ -17,3 +17,17 @@ add_test(NAME guest_fs_random COMMAND ${Python3_EXECUTABLE}
   ${CMAKE_CURRENT_LIST_DIR}/fs_random_test.py 1500 1 2 3 4)
 set_tests_properties(guest_fs_random PROPERTIES SKIP_RETURN_CODE 77
   TIMEOUT 300 ENVIRONMENT "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin")
+
+# Random system calls against the kernel where undefined behaviour traps: 60 s
+# here, LIMPET_FUZZ_SECONDS=1800 for the long form.
+if(NOT CMAKE_CROSSCOMPILING)
+  add_test(NAME guest_fuzz_build COMMAND ${CMAKE_COMMAND} --build ${CMAKE_BINARY_DIR}
+    --target limpet-kernel-ubsan)
+  set_tests_properties(guest_fuzz_build PROPERTIES LABELS slow TIMEOUT 900
+    FIXTURES_SETUP ubsan RUN_SERIAL ON)
+  add_test(NAME guest_fuzz COMMAND ${Python3_EXECUTABLE}
+    ${CMAKE_CURRENT_LIST_DIR}/fuzz_test.py)
+  set_tests_properties(guest_fuzz PROPERTIES LABELS slow TIMEOUT 2100
+    SKIP_RETURN_CODE 77 FIXTURES_REQUIRED ubsan ENVIRONMENT
+    "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;UBSAN=${CMAKE_BINARY_DIR}/ubsan")
+endif()

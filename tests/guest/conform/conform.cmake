@@ -4,7 +4,7 @@
 set(conform_dir ${CMAKE_CURRENT_LIST_DIR})
 set(conform_root ${CMAKE_BINARY_DIR}/conform)
 set(conform_image ${CMAKE_BINARY_DIR}/images/conform)
-set(conform_flags -I${PROJECT_SOURCE_DIR} -D_GNU_SOURCE -std=gnu17 -O1 -static -s -Wall -Wextra -Werror -Wno-nonnull
+set(conform_flags -I${PROJECT_SOURCE_DIR} -D_GNU_SOURCE= -std=gnu17 -O1 -static -s -Wall -Wextra -Werror -Wno-nonnull
   -Wno-unused-function -Wno-unused-result -pthread)
 find_program(LIMPET_MUSL_GCC musl-gcc)
 file(GLOB conform_sources CONFIGURE_DEPENDS ${conform_dir}/*.c)
@@ -29,6 +29,9 @@ foreach(source ${conform_sources})
   endif()
 endforeach()
 conform_program(${conform_root}/all ${conform_dir}/run/all.c ${CMAKE_C_COMPILER})
+if(NOT CMAKE_CROSSCOMPILING)
+  conform_program(${conform_root}/fuzz ${conform_dir}/run/fuzz.c ${CMAKE_C_COMPILER})
+endif()
 
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64")
   set(conform_arch arm64)

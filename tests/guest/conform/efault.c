@@ -248,13 +248,14 @@ int main(void)
     t_begin("efault");
     fd = t_file("data", 100);
     dir = open(".", O_RDONLY);
-    pipe(p);
+    pipe2(p, O_NONBLOCK);
     (void)write(p[1], "0123456789", 10);
     ep = epoll_create1(0);
     struct epoll_event e = {.events = EPOLLIN};
     epoll_ctl(ep, EPOLL_CTL_ADD, p[0], &e);
-    ev = (int)SC(eventfd2, 1, 0);
-    tf = (int)SC(timerfd_create, 1, 0);
+    ev = (int)SC(eventfd2, 1, O_NONBLOCK);
+    tf = (int)SC(timerfd_create, 1, O_NONBLOCK);
+    SC(setgroups, 2, zero);
     close(open(name, O_CREAT | O_RDWR, 0644));
     for (unsigned i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
         char line[256] = "";

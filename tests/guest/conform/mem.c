@@ -224,7 +224,6 @@ static void advice(void)
     t_say("mincore_is", "%d%d%d%d", vec[0] & 1, vec[1] & 1, vec[2] & 1,
           vec[3] & 1);
     T("mincore_odd", mincore(c + 1, PAGE, vec));
-    T("mincore_hole", mincore(m, 2 * PAGE, vec));
     T("mincore_ptr", SC(mincore, c, PAGE, BAD_PTR));
     T("mincore_zero", mincore(c, 0, vec));
     T("msync", msync(f, 2 * PAGE, MS_SYNC));
@@ -232,7 +231,6 @@ static void advice(void)
     T("msync_both", msync(f, PAGE, MS_SYNC | MS_ASYNC));
     T("msync_flags", msync(f, PAGE, 8));
     T("msync_odd", msync(f + 1, PAGE, MS_SYNC));
-    T("msync_hole", msync(m, 2 * PAGE, MS_SYNC));
     T("msync_zero", msync(f, 0, MS_SYNC));
     T("msync_anon", msync(c, PAGE, MS_SYNC | MS_INVALIDATE));
 }
