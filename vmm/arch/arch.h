@@ -125,7 +125,7 @@ unsigned arch_fdt_irq(unsigned line, uint32_t cells[ARCH_FDT_IRQ_CELLS]);
 /*
  * Write to `fd` (empty) what arch_want.cpuid_fd may be in later runs on this
  * host, so that they need not ask KVM. Readers check that it is whole and was
- * made on this CPU. -ENOTSUP: nothing is worth it here.
+ * made on this CPU; it stays empty where nothing is worth it.
  */
 int arch_cache_save(int kvm_fd, int fd, struct err *e);
 

@@ -113,5 +113,6 @@ int arch_cache_save(int kvm_fd, int fd, struct err *e)
 {
     (void)kvm_fd;
     (void)fd;
-    return err_set(e, -ENOTSUP, "nothing to cache on this architecture");
+    (void)e;
+    return 0;
 }

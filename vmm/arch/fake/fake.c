@@ -116,5 +116,6 @@ int arch_cache_save(int kvm_fd, int fd, struct err *e)
 {
     (void)kvm_fd;
     (void)fd;
-    return err_set(e, -ENOTSUP, "nothing to cache");
+    (void)e;
+    return 0;
 }
