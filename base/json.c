@@ -97,7 +97,7 @@ int json_get_int(const json_t *o, const char *key, const char *where,
 int json_get_u64(const json_t *o, const char *key, const char *where,
                  uint64_t max, uint64_t *out, struct err *e)
 {
-    int64_t n;
+    int64_t n = 0;
     int64_t top = max > INT64_MAX ? INT64_MAX : (int64_t)max;
     int code = json_get_int(o, key, where, 0, top, &n, e);
     if (code == 0)

@@ -135,7 +135,7 @@ int user_resolve(const json_t *users, const json_t *groups, const char *text,
     if (group != NULL)
         *group++ = '\0';
 
-    const char *name;
+    const char *name = NULL;
     int code = user_find(users, want, out, &name, e);
     bool grouped = group != NULL && group[0] != '\0';
     if (code == 0 && grouped)

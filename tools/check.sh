@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # check.sh [--quick|--long]: install what the tests need, build with gcc and
 # clang, run every test through ctest. --quick: under 5 minutes: one compiler,
-# no sanitized build, no emulated hosts. --long: also the long forms. Safe to
+# no sanitized, counted or analysed build, no emulated hosts. --long: also the long forms. Safe to
 # repeat. Exit 0: all passed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,7 +13,7 @@ case ${1-} in
 --long) mode=long ;;
 *) echo "usage: tools/check.sh [--quick|--long]" >&2; exit 2 ;;
 esac
-declare -A expect=([quick]="4 minutes" [full]="20 minutes" [long]="1 hour")
+declare -A expect=([quick]="4 minutes" [full]="30 minutes" [long]="1 hour")
 began=$SECONDS
 step() { printf '== %4ds  %s\n' $((SECONDS - began)) "$*"; }
 
@@ -25,13 +25,14 @@ export LIMPET_IMAGES=${LIMPET_IMAGES:-$work/images}
 # LeakSanitizer cannot work under the seccomp filter of limpet-image.
 export ASAN_OPTIONS=detect_leaks=0
 
+only= # targets to build, all if empty
 build() { # DIR WHAT CMAKE-ARG...
     local dir=$1 what=$2
     shift 2
     step "building with $what"
     mkdir -p "$dir"
     if ! cmake -S . -B "$dir" -G Ninja "$@" >"$dir/build.log" 2>&1 ||
-        ! ninja -C "$dir" >>"$dir/build.log" 2>&1; then
+        ! ninja -C "$dir" $only >>"$dir/build.log" 2>&1; then
         grep -E 'error|warning:|FAILED' -A3 "$dir/build.log" | head -60 >&2
         exit 1
     fi
@@ -53,6 +54,16 @@ if [ $mode = quick ]; then
 else
     build "$work/clang" "clang, with the fuzz targets" -DCMAKE_C_COMPILER=clang -DLIMPET_FUZZ=ON
     build "$work/asan" "gcc, ASan and UBSan" -DCMAKE_C_COMPILER=gcc -DLIMPET_SANITIZE=ON
+    only=unit_tests
+    build "$work/cov" "gcc, counting lines" -DCMAKE_C_COMPILER=gcc -DLIMPET_COVERAGE=ON
+    only=host_unit_tests
+    build "$work/tsan" "gcc, TSan" -DCMAKE_C_COMPILER=gcc -DLIMPET_TSAN=ON
+    only=
+    step "clang-tidy, static analyzer included"
+    tools/tidy.sh "$work/clang" >"$work/tidy.log" 2>&1 || {
+        grep -E 'error:' "$work/tidy.log" | sort -u >&2 || tail -5 "$work/tidy.log" >&2
+        failed=1
+    }
     step "downloading libraries for arm64, kernels of the emulated hosts"
     tools/packages.sh cross
     tools/sysroot.sh arm64
@@ -64,6 +75,10 @@ else
     step "host code under ASan and UBSan, fuzz targets"
     run "$work/asan" -R '^(unit|image)_' -E '^unit_guest' -j2
     run "$work/clang" -R '^fuzz_' -j2
+    step "host code under TSan, coverage of the unit tests"
+    run "$work/tsan" -R '^unit_(base|image|vmm|supervisor|cli)' -j2
+    run "$work/cov" -R '^unit_' -j2
+    tools/coverage.py "$work/cov" || failed=1
     step "everything on the real programs"
     if [ $mode = long ]; then run "$work" -j2; else run "$work" -LE long -j2; fi
 fi

@@ -1,4 +1,4 @@
-if(LIMPET_SANITIZE OR LIMPET_FUZZ)
+if(LIMPET_INSTRUMENTED)
   return() # static and uninstrumented, or it measures nothing
 endif()
 add_executable(bench-spawn bench/spawn.c)
