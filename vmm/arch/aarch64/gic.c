@@ -44,7 +44,7 @@ static int create(struct arch_vm *vm, struct err *e)
                    "micro-VMs cannot get interrupts here: use --accel emulate");
 }
 
-/* What both versions allow was asked before; each has its own limit. */
+/* KVM knows the limit of a VM once it has its GIC. */
 static int check_cpus(const struct arch_vm *vm, struct err *e)
 {
     int max = ioctl(vm->vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);

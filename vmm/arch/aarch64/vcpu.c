@@ -58,6 +58,7 @@ int arch_vcpu_init(struct arch_vcpu *v, struct arch_vm *vm, unsigned index,
                    struct err *e)
 {
     *v = (struct arch_vcpu){.vm = vm, .index = index, .fd = vm->cpu_fd[index]};
+    vm->cpu_fd[index] = -1; /* ours now */
     void *run =
         mmap(NULL, vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
     if (run == MAP_FAILED)

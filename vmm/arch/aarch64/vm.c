@@ -61,6 +61,8 @@ int arch_vm_init(struct arch_vm *vm, const struct arch_want *want,
                            .cpus = want->cpus,
                            .counter_hz = counter_hz(),
                            .gic_fd = -1};
+    for (unsigned i = 0; i < BOOT_CPU_MAX; i++)
+        vm->cpu_fd[i] = -1;
     int version = KVM_CALL(kvm_fd, KVM_GET_API_VERSION, 0, e);
     if (version < 0)
         return e->code;
@@ -78,6 +80,9 @@ int arch_vm_init(struct arch_vm *vm, const struct arch_want *want,
 
 void arch_vm_fini(struct arch_vm *vm)
 {
+    for (unsigned i = 0; i < vm->cpus; i++)
+        if (vm->cpu_fd[i] >= 0)
+            (void)close(vm->cpu_fd[i]);
     if (vm->gic_fd > 0)
         (void)close(vm->gic_fd);
     if (vm->vm_fd > 0)
