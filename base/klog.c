@@ -45,7 +45,7 @@ static size_t annotate(struct klog *k, char *out, size_t room)
 /* Why a guest that says no more has stopped. */
 static void remember_panic(struct klog *k)
 {
-    if (memmem(k->line, k->size, "kernel panic", 12) == NULL)
+    if (memmem(k->line, k->size, "ernel panic", 11) == NULL)
         return;
     size_t n = k->size;
     if (n > sizeof(k->panic) - 1)

@@ -15,7 +15,8 @@ struct klog {
     size_t left; /* bytes the guest may still log */
     size_t size;
     char line[512];
-    char panic[200]; /* the last line with "kernel panic" in it, or "" */
+    char panic[200]; /* the last line with "kernel panic" or "Kernel panic" in
+                        it, or "" */
 };
 
 void klog_init(struct klog *k, int fd, int symbols_fd);

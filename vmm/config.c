@@ -286,13 +286,30 @@ static int parse_fds(const json_t *root, struct vm_config *c, struct err *e)
     return 0;
 }
 
+static int parse_stock(const json_t *root, struct vm_config *c, struct err *e)
+{
+    static const char *const names[] = {"initrd_fd", "cmdline", NULL};
+    json_t *o;
+    c->cmdline = "";
+    if (!json_has(root, "stock"))
+        return 0;
+    c->stock = true;
+    if (json_get_obj(root, "stock", "config", &o, e) < 0 ||
+        only(o, "stock", names, e) < 0 ||
+        get_fd(o, "initrd_fd", "stock", &c->initrd_fd, e) < 0)
+        return e->code;
+    return json_has(o, "cmdline")
+               ? json_get_str(o, "cmdline", "stock", &c->cmdline, e)
+               : 0;
+}
+
 static int parse_root(struct vm_config *c, struct err *e)
 {
     static const char *const names[] = {
         "version",   "name",           "kvm_fd",     "kernel_fd", "symbols_fd",
         "memory",    "vcpus",          "image_fds",  "disks",     "stdio",
         "client_fd", "listen_fd",      "lock_fd",    "exit_fd",   "vmm_log_fd",
-        "phases_fd", "cpuid_cache_fd", "containers", NULL};
+        "phases_fd", "cpuid_cache_fd", "containers", "stock",     NULL};
     json_t *root = c->root;
     int64_t v;
     c->name = "vm";
@@ -309,8 +326,8 @@ static int parse_root(struct vm_config *c, struct err *e)
         return err_set(e, -EINVAL,
                        "config: memory: want a multiple of 2 MiB from 16 MiB "
                        "to 64 GiB");
-    if (parse_images(root, c, e) < 0 || parse_disks(root, c, e) < 0 ||
-        parse_stdio(root, &c->stdio, e) < 0)
+    if (parse_stock(root, c, e) < 0 || parse_images(root, c, e) < 0 ||
+        parse_disks(root, c, e) < 0 || parse_stdio(root, &c->stdio, e) < 0)
         return e->code;
     return parse_container(root, &c->container, e);
 }
@@ -319,7 +336,7 @@ int config_parse(struct vm_config *c, const char *text, size_t size,
                  struct err *e)
 {
     memset(c, 0, sizeof(*c));
-    c->kvm_fd = c->kernel_fd = c->symbols_fd = -1;
+    c->kvm_fd = c->kernel_fd = c->symbols_fd = c->initrd_fd = -1;
     c->client_fd = c->listen_fd = c->lock_fd = c->exit_fd = -1;
     c->vmm_log_fd = c->phases_fd = c->cpuid_cache_fd = -1;
     c->root = json_parse(text, size, "config", e);
@@ -339,11 +356,11 @@ void config_fini(struct vm_config *c)
 unsigned config_fds(const struct vm_config *c, int *out, unsigned max)
 {
     const int one[] = {
-        c->kvm_fd,          c->kernel_fd,      c->symbols_fd,
-        c->client_fd,       c->listen_fd,      c->lock_fd,
-        c->exit_fd,         c->vmm_log_fd,     c->phases_fd,
-        c->cpuid_cache_fd,  c->stdio.stdin_fd, c->stdio.stdout_fd,
-        c->stdio.stderr_fd, c->stdio.log_fd};
+        c->kvm_fd,          c->kernel_fd,       c->symbols_fd,
+        c->initrd_fd,       c->client_fd,       c->listen_fd,
+        c->lock_fd,         c->exit_fd,         c->vmm_log_fd,
+        c->phases_fd,       c->cpuid_cache_fd,  c->stdio.stdin_fd,
+        c->stdio.stdout_fd, c->stdio.stderr_fd, c->stdio.log_fd};
     unsigned n = 0;
     for (unsigned i = 0; i < ARRAY_COUNT(one); i++)
         if (one[i] >= 0 && n < max)

@@ -56,6 +56,9 @@ struct vm_config {
     const char *name;
     int kvm_fd;
     int kernel_fd;
+    bool stock;          /* kernel_fd is a stock Linux, with: */
+    int initrd_fd;       /* what the container's archive is appended to */
+    const char *cmdline; /* after our own arguments */
     int symbols_fd;
     uint64_t memory;
     uint32_t vcpus;

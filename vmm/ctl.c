@@ -95,6 +95,12 @@ static void guest_writable(struct console_peer *p)
             loop_want(c->loop, &c->client[i].source, EPOLLIN);
 }
 
+static void guest_written(struct console_peer *p)
+{
+    struct ctl *c = (struct ctl *)p;
+    c->ops->written(c);
+}
+
 /* ---- clients ---- */
 
 static void client_drop(struct ctl_client *cl)
@@ -184,6 +190,7 @@ void ctl_init(struct ctl *c, struct loop *l, const struct ctl_ops *ops,
         .bytes = guest_bytes,
         .stdin_eof = guest_stdin_eof,
         .writable = guest_writable,
+        .written = guest_written,
     };
     memset(c, 0, sizeof(*c));
     c->peer.ops = &peer_ops;

@@ -23,6 +23,8 @@ struct ctl_ops {
     void (*exited)(struct ctl *c, const struct report *r);
     /* CTL_LOG: text of the guest's kernel, hostile. */
     void (*logged)(struct ctl *c, const char *text, size_t size);
+    /* A slow reader took some output. */
+    void (*written)(struct ctl *c);
 };
 
 struct ctl_client {

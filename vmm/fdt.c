@@ -109,6 +109,39 @@ static int node_memory(void *fdt, const struct gmem_range *r)
     return rc != 0 ? rc : fdt_end_node(fdt);
 }
 
+/* Devicetree's virtio,mmio binding: one line for everything. */
+static int node_plain(void *fdt, const struct virtio_mmio *t)
+{
+    uint32_t line[ARCH_FDT_IRQ_CELLS];
+    fdt32_t cells[ARCH_FDT_IRQ_CELLS];
+    unsigned n = arch_fdt_irq(t->line, line);
+    for (unsigned i = 0; i < n; i++)
+        cells[i] = cpu_to_fdt32(line[i]);
+    int rc = begin(fdt, "virtio_mmio", t->window.base, BOARD_MMIO_STRIDE,
+                   "virtio,mmio");
+    if (rc == 0)
+        rc = fdt_property(fdt, "interrupts", cells,
+                          (int)n * (int)sizeof(cells[0]));
+    if (rc == 0)
+        rc = fdt_property(fdt, "dma-coherent", "", 0);
+    return rc != 0 ? rc : fdt_end_node(fdt);
+}
+
+static int node_chosen(void *fdt, const struct fdt_linux *l)
+{
+    int rc = fdt_begin_node(fdt, "chosen");
+    if (rc == 0)
+        rc = prop_string(fdt, "bootargs", l->cmdline);
+    if (rc == 0)
+        rc = fdt_property_u64(fdt, "linux,initrd-start", l->initrd.gpa);
+    if (rc == 0)
+        rc = fdt_property_u64(fdt, "linux,initrd-end",
+                              l->initrd.gpa + l->initrd.size);
+    if (rc == 0)
+        rc = fdt_property(fdt, "rng-seed", l->seed, (int)sizeof(l->seed));
+    return rc != 0 ? rc : fdt_end_node(fdt);
+}
+
 static int open_root(void *out, size_t room)
 {
     int rc = fdt_create(out, (int)room);
@@ -149,6 +182,22 @@ int fdt_machine(void *out, size_t room, const struct fdt_plan *p, struct err *e)
     }
     for (unsigned i = 0; i < p->dev_count && rc == 0; i++)
         rc = node_virtio(out, &p->devs[i]);
+    return close_root(out, rc, e);
+}
+
+int fdt_stock(void *out, size_t room, const struct fdt_plan *p,
+              const struct fdt_linux *l, struct err *e)
+{
+    int rc = open_root(out, room);
+    if (rc == 0)
+        rc = arch_fdt_machine(p->arch, out);
+    if (rc == 0)
+        rc = node_chosen(out, l);
+    for (int i = 0; i < GMEM_RANGES && rc == 0; i++)
+        if (p->mem->range[i].size > 0)
+            rc = node_memory(out, &p->mem->range[i]);
+    for (unsigned i = 0; i < p->dev_count && rc == 0; i++)
+        rc = node_plain(out, &p->devs[i]);
     return close_root(out, rc, e);
 }
 

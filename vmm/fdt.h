@@ -27,5 +27,17 @@ enum { FDT_SIZE_MAX = 32768 };
 int fdt_machine(void *out, size_t room, const struct fdt_plan *p,
                 struct err *e);
 
+/* What a stock Linux kernel wants to know besides. */
+struct fdt_linux {
+    const char *cmdline;
+    struct arch_window initrd;
+    uint8_t seed[64];
+};
+
+/* Tree of our machine for a stock Linux: standard bindings only, devices not
+ * preset. Returns the bytes used in `out`, or a negative errno. */
+int fdt_stock(void *out, size_t room, const struct fdt_plan *p,
+              const struct fdt_linux *l, struct err *e);
+
 /* Tree of QEMU's microvm: plain virtio-mmio slots. */
 int fdt_qemu(void *out, size_t room, struct err *e);

@@ -2,6 +2,7 @@
 /* Interrupt lines of devices: one eventfd each, wired to the CPU by arch/. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct err;
@@ -12,6 +13,9 @@ enum { IRQ_MAX = 96 };
 struct irq_lines {
     int fd[IRQ_MAX]; /* owned eventfds */
     unsigned count;
+    /* A device has one line for everything, as virtio-mmio's standard says;
+     * else each of its queues has its own. */
+    bool shared;
 };
 
 /* A new line; its number is the index into fd[]. */

@@ -4,35 +4,16 @@
 
 #include <elf.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "abi/boot.h"
 
 #include "base/err.h"
 #include "vmm/arch/arch.h"
+#include "vmm/fileread.h"
 #include "vmm/gmem.h"
 
 #define PHDR_MAX  16
 #define NOTES_MAX 1024 /* bytes of one PT_NOTE that are looked at */
-
-/* Exactly `size` bytes at `off`; a short file is -ENOEXEC. */
-static int read_at(int fd, void *out, uint64_t size, uint64_t off,
-                   struct err *e)
-{
-    uint64_t done = 0;
-    while (done < size) {
-        ssize_t n =
-            pread(fd, (uint8_t *)out + done, size - done, (off_t)(off + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return err_set(e, -errno, "kernel: read: %s", strerror(errno));
-        if (n == 0)
-            return err_set(e, -ENOEXEC, "kernel: the file is truncated");
-        done += (uint64_t)n;
-    }
-    return 0;
-}
 
 static int check_header(const Elf64_Ehdr *h, struct err *e)
 {
@@ -62,7 +43,7 @@ static int load_segment(int fd, const Elf64_Phdr *p, const struct gmem *m,
     if (p->p_vaddr != BOOT_KERNEL_BASE + p->p_paddr)
         return err_set(e, -ENOEXEC, "kernel: not linked at %#llx",
                        (unsigned long long)BOOT_KERNEL_BASE);
-    if (read_at(fd, to, p->p_filesz, p->p_offset, e) < 0)
+    if (file_read(fd, to, p->p_filesz, p->p_offset, "kernel", e) < 0)
         return e->code;
     if (p->p_paddr + p->p_memsz > out->end)
         out->end = p->p_paddr + p->p_memsz;
@@ -95,7 +76,7 @@ static int check_notes(int fd, const Elf64_Phdr *p, bool *found, struct err *e)
     size_t left = p->p_filesz < sizeof(notes) ? p->p_filesz : sizeof(notes);
     if (p->p_offset > INT64_MAX - sizeof(notes))
         return err_set(e, -ENOEXEC, "kernel: bad segment sizes");
-    if (read_at(fd, notes, left, p->p_offset, e) < 0)
+    if (file_read(fd, notes, left, p->p_offset, "kernel", e) < 0)
         return e->code;
     while ((at = next_note(at, &left, &h)) != NULL) {
         uint32_t version;
@@ -123,11 +104,13 @@ int load_kernel(int fd, const struct gmem *m, struct load_result *out,
     Elf64_Ehdr h;
     Elf64_Phdr ph[PHDR_MAX] = {{0}};
     *out = (struct load_result){0};
-    if (read_at(fd, &h, sizeof(h), 0, e) < 0 || check_header(&h, e) < 0)
+    if (file_read(fd, &h, sizeof(h), 0, "kernel", e) < 0 ||
+        check_header(&h, e) < 0)
         return e->code;
     if (h.e_phoff > INT64_MAX - sizeof(ph))
         return err_set(e, -ENOEXEC, "kernel: bad program header table");
-    if (read_at(fd, ph, h.e_phnum * sizeof(ph[0]), h.e_phoff, e) < 0)
+    if (file_read(fd, ph, h.e_phnum * sizeof(ph[0]), h.e_phoff, "kernel", e) <
+        0)
         return e->code;
     bool entered = false;
     bool ours = false;

@@ -4,6 +4,7 @@
 
 #include <arch_layout.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -59,23 +60,32 @@ static void fail(struct vm *v, uint32_t code, const char *why)
     deliver(v);
 }
 
-/* The guest's last words are in the log already. */
-static void powered_off(struct vm *v)
-{
-    klog_flush(&v->klog);
-    if (v->klog.panic[0] == '\0') {
-        fail(v, EXIT_FAILED, "the guest kernel powered off without saying why");
-        return;
-    }
-    if (!v->exiting)
-        report_panic(&v->report, EXIT_FAILED, v->klog.panic);
-    deliver(v);
-}
-
 static void finish_if_drained(struct vm *v)
 {
     if (v->exiting && console_drained(&v->console))
         deliver(v);
+}
+
+/* The guest's last words are in the log already; its report may still be in
+ * the queue. Nothing runs in there any more. */
+static void guest_ended(struct vm *v, const char *why)
+{
+    v->off = true;
+    klog_flush(&v->klog);
+    console_collect(&v->console);
+    if (v->exiting) {
+        finish_if_drained(v);
+    } else if (v->klog.panic[0] != '\0') {
+        report_panic(&v->report, EXIT_FAILED, v->klog.panic);
+        deliver(v);
+    } else {
+        fail(v, EXIT_FAILED, why);
+    }
+}
+
+static void powered_off(struct vm *v)
+{
+    guest_ended(v, "the guest kernel powered off without saying why");
 }
 
 static void guest_exited(struct ctl *c, const struct report *r)
@@ -92,6 +102,23 @@ static void guest_logged(struct ctl *c, const char *text, size_t size)
 {
     struct vm *v = (struct vm *)c;
     klog_write(&v->klog, text, size);
+}
+
+static void output_written(struct ctl *c)
+{
+    finish_if_drained((struct vm *)c);
+}
+
+/* ---- a stock Linux's window ---- */
+
+static void stock_ended(struct stock *s, bool restart)
+{
+    struct vm *v =
+        (struct vm *)(void *)((uint8_t *)s - offsetof(struct vm, stock));
+    if (restart)
+        guest_ended(v, "the guest kernel restarted without saying why");
+    else
+        powered_off(v);
 }
 
 /* ---- monitor calls ---- */
@@ -168,7 +195,7 @@ static void serve(struct vm *v, struct vcpu *cpu)
         bus_write(&v->bus, x->gpa, x->data, x->len);
     else
         bus_read(&v->bus, x->gpa, x->data, x->len);
-    if (!v->loop.stop) /* else the guest has nothing left to do */
+    if (!v->loop.stop && !v->off) /* else the guest has nothing left to do */
         vcpu_answer(cpu);
 }
 
@@ -226,16 +253,18 @@ static int map_memory(struct vm *v, struct err *e)
             arch_vm_map(&v->arch, slot++, &at, r->host, false, e) < 0)
             return e->code;
     }
-    if (v->window.at.size == 0)
-        return 0;
+    if (v->window.at.size == 0 || v->config->stock)
+        return 0; /* Linux has the image as a disk */
     return arch_vm_map(&v->arch, slot, &v->window.at, v->window.host, true, e);
 }
 
 static int create_vm(struct vm *v, struct err *e)
 {
     const struct vm_config *c = v->config;
-    struct arch_want want = {
-        .kvm_fd = c->kvm_fd, .cpuid_fd = c->cpuid_cache_fd, .cpus = c->vcpus};
+    struct arch_want want = {.kvm_fd = c->kvm_fd,
+                             .cpuid_fd = c->cpuid_cache_fd,
+                             .cpus = c->vcpus,
+                             .stock = c->stock};
     uint64_t end;
     if (arch_gpa_end(c->kvm_fd, &end, e) < 0 ||
         gmem_init(&v->mem, c->memory, e) < 0 ||
@@ -271,20 +300,40 @@ static int add_device(struct vm *v, struct virtio_dev *dev, struct err *e)
     return bus_attach(&v->bus, v->dev_count, &t->window);
 }
 
+/* The image as a disk, the first one. */
+static int add_image(struct vm *v, struct err *e)
+{
+    v->image_part = calloc(v->window.count, sizeof(v->image_part[0]));
+    if (v->image_part == NULL)
+        return err_set(e, -ENOMEM, "image: out of memory");
+    for (unsigned i = 0; i < v->window.count; i++)
+        v->image_part[i] = (struct virtio_blk_part){v->window.file[i].fd,
+                                                    v->window.file[i].size};
+    virtio_blk_init_image(&v->image, v->image_part, v->window.count);
+    return add_device(v, &v->image.vd, e);
+}
+
 static int add_devices(struct vm *v, const struct console_streams *streams,
                        struct err *e)
 {
     static const struct bus_ops call_ops = {.read = call_read,
                                             .write = call_write};
     static const struct ctl_ops ctl_ops = {.exited = guest_exited,
-                                           .logged = guest_logged};
+                                           .logged = guest_logged,
+                                           .written = output_written};
+    static const struct stock_ops stock_ops = {.ended = stock_ended};
     const struct vm_config *c = v->config;
+    v->irqs.shared = c->stock;
     v->call.ops = &call_ops;
-    (void)bus_attach(&v->bus, BOARD_CALL_SLOT, &v->call);
+    stock_init(&v->stock, &stock_ops, &v->klog);
+    (void)bus_attach(&v->bus, BOARD_CALL_SLOT,
+                     c->stock ? &v->stock.window : &v->call);
     ctl_init(&v->ctl, &v->loop, &ctl_ops, &v->console);
     if (virtio_console_init(&v->console, &v->loop, streams, &v->ctl.peer, e) <
             0 ||
         add_device(v, &v->console.vd, e) < 0)
+        return e->code;
+    if (c->stock && v->window.count > 0 && add_image(v, e) < 0)
         return e->code;
     for (unsigned i = 0; i < c->disk_count; i++)
         if (virtio_blk_init(&v->blk[i], c->disk[i].fd, c->disk[i].readonly, i,
@@ -309,16 +358,56 @@ static int connect_devices(struct vm *v, struct err *e)
     return 0;
 }
 
+static int load_ours(struct vm *v, struct err *e)
+{
+    struct load_result kernel;
+    if (load_kernel(v->config->kernel_fd, &v->mem, &kernel, e) < 0)
+        return e->code;
+    v->shared.entry.pc = kernel.entry;
+    return 0;
+}
+
+static int write_ours(struct vm *v, struct err *e)
+{
+    const struct boot_plan plan = {.config = v->config,
+                                   .arch = &v->arch,
+                                   .mem = &v->mem,
+                                   .image = v->window.at,
+                                   .devs = v->devs,
+                                   .dev_count = v->dev_count};
+    const uint64_t pc = v->shared.entry.pc;
+    if (boot_write(&plan, &v->shared.entry, e) < 0)
+        return e->code;
+    v->shared.entry.pc = pc;
+    v->shared.stack_stride = BOOT_STACK_STRIDE;
+    v->shared.vif_stride = BOOT_VIF_STRIDE;
+    return 0;
+}
+
+static int write_stock(struct vm *v, struct err *e)
+{
+    const struct stock_plan plan = {.config = v->config,
+                                    .arch = &v->arch,
+                                    .mem = &v->mem,
+                                    .devs = v->devs,
+                                    .dev_count = v->dev_count};
+    if (v->arch.user_kernel)
+        return err_set(e, -ENOTSUP,
+                       "--kernel: KVM_PVM on this host runs Limpet's own "
+                       "kernel only: leave --kernel out, or use a host with "
+                       "VMX, SVM or EL2");
+    return stock_write(&plan, &v->shared.entry, e);
+}
+
 /* Memory complete, devices connected: everything a first instruction needs. */
 static int prepare(struct vm *v, const struct console_streams *streams,
                    struct err *e)
 {
-    struct load_result kernel;
+    const bool stock = v->config->stock;
     if (create_vm(v, e) < 0)
         return e->code;
     mark(v, "vmm_vm");
-    if (start_vcpus(v, e) < 0 ||
-        load_kernel(v->config->kernel_fd, &v->mem, &kernel, e) < 0 ||
+    if (start_vcpus(v, e) < 0 || (!stock && load_ours(v, e) < 0) ||
         add_devices(v, streams, e) < 0 || connect_devices(v, e) < 0)
         return e->code;
     while (sem_wait(&v->shared.ready) < 0 && errno == EINTR)
@@ -327,17 +416,8 @@ static int prepare(struct vm *v, const struct console_streams *streams,
         *e = v->vcpu[0].failure;
         return e->code;
     }
-    const struct boot_plan plan = {.config = v->config,
-                                   .arch = &v->arch,
-                                   .mem = &v->mem,
-                                   .image = v->window.at,
-                                   .devs = v->devs,
-                                   .dev_count = v->dev_count};
-    if (boot_write(&plan, &v->shared.entry, e) < 0)
+    if ((stock ? write_stock(v, e) : write_ours(v, e)) < 0)
         return e->code;
-    v->shared.entry.pc = kernel.entry;
-    v->shared.stack_stride = BOOT_STACK_STRIDE;
-    v->shared.vif_stride = BOOT_VIF_STRIDE;
     return ctl_attach(&v->ctl, v->config->client_fd, v->config->listen_fd, e);
 }
 

@@ -17,6 +17,7 @@
 #include "vmm/irq.h"
 #include "vmm/loop.h"
 #include "vmm/report.h"
+#include "vmm/stock.h"
 #include "vmm/vcpu.h"
 #include "vmm/virtio/blk.h"
 #include "vmm/virtio/console.h"
@@ -24,12 +25,13 @@
 #include "vmm/virtio/rng.h"
 #include "vmm/window.h"
 
-enum { VM_DEVICES_MAX = 2 + CONFIG_DISKS_MAX };
+enum { VM_DEVICES_MAX = 3 + CONFIG_DISKS_MAX };
 
 struct vm {
     struct ctl ctl; /* first member */
     const struct vm_config *config;
-    struct bus_window call;      /* BOOT_CALL */
+    struct bus_window call; /* BOOT_CALL; or, with a stock Linux: */
+    struct stock stock;
     struct loop_source requests; /* vCPUs */
     struct loop_source signals;
     struct loop loop;
@@ -45,8 +47,11 @@ struct vm {
     struct virtio_console console;
     struct virtio_rng rng;
     struct virtio_blk blk[CONFIG_DISKS_MAX];
+    struct virtio_blk image; /* stock Linux only */
+    struct virtio_blk_part *image_part;
     struct virtio_mmio devs[VM_DEVICES_MAX];
     unsigned dev_count;
+    bool off;     /* the guest has ended: no CPU goes on */
     bool exiting; /* the guest has reported; output is being drained */
     bool delivered;
     struct report report;

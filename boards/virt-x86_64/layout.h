@@ -32,3 +32,10 @@
 #define BOARD_IRQ_VECTOR  0x50 /* vector of device interrupt line 0 */
 #define BOARD_IRQ_COUNT   96
 #define BOARD_GSI_BASE    24 /* GSI of device interrupt line 0 */
+
+/* With a stock Linux as the guest: all of RAM but what its boot protocol puts
+ * below 1 MiB is its own, and KVM has an IOAPIC. */
+#define BOARD_LINUX_GDT    UINT64_C(0x6000)
+#define BOARD_IOAPIC       UINT64_C(0xfec00000)
+#define BOARD_IOAPIC_FIRST 4 /* pin and GSI of device interrupt line 0 */
+#define BOARD_IOAPIC_PINS  24

@@ -27,6 +27,11 @@ static void on_exit_frame(struct ctl *c, const struct report *r)
     ctl_broadcast(c, frame, report_frame(r, frame));
 }
 
+static void on_written(struct ctl *c)
+{
+    (void)c;
+}
+
 static void on_log(struct ctl *c, const char *text, size_t size)
 {
     (void)c;
@@ -35,8 +40,8 @@ static void on_log(struct ctl *c, const char *text, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct ctl_ops ops = {.exited = on_exit_frame,
-                                       .logged = on_log};
+    static const struct ctl_ops ops = {
+        .exited = on_exit_frame, .logged = on_log, .written = on_written};
     static struct virtio_console console;
     static struct ctl c;
     struct loop l;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Any file as the kernel and as its symbols. */
+/* Any file as our kernel, as a stock Linux, and as symbols. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/symbols.h"
+#include "vmm/arch/arch.h"
 #include "vmm/gmem.h"
 #include "vmm/load.h"
 
@@ -19,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static int fd = -1;
     const uint64_t ram_size = UINT64_C(4) << 20;
     struct load_result r;
+    struct arch_linux stock;
     struct symbols s;
     char name[96];
     struct err e;
@@ -31,6 +33,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     const struct gmem m = {.range = {{0, ram_size, ram}}, .size = ram_size};
     (void)load_kernel(fd, &m, &r, &e);
+    if (arch_linux_load(fd, &m, &stock, &e) == 0 &&
+        (stock.entry >= ram_size || stock.end > ram_size))
+        abort(); /* it said yes to what is not in memory */
     symbols_init(&s, fd);
     symbols_find(&s, UINT64_C(0xffffffff80200010), name, sizeof(name));
     return 0;

@@ -42,6 +42,11 @@ static void on_exit_frame(struct ctl *c, const struct report *r)
     (void)report_json(r, json);
 }
 
+static void on_written(struct ctl *c)
+{
+    (void)c;
+}
+
 static void on_log(struct ctl *c, const char *text, size_t size)
 {
     (void)c;
@@ -51,8 +56,8 @@ static void on_log(struct ctl *c, const char *text, size_t size)
 
 static void machine_init(struct machine *m)
 {
-    static const struct ctl_ops ops = {.exited = on_exit_frame,
-                                       .logged = on_log};
+    static const struct ctl_ops ops = {
+        .exited = on_exit_frame, .logged = on_log, .written = on_written};
     const struct console_streams streams = {.log_fd = -1};
     struct err e;
     m->disk = memfd_create("disk", MFD_CLOEXEC);

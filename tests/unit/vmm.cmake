@@ -10,3 +10,17 @@ foreach(name ${vmm_tests})
   add_test(NAME unit_vmm_${name} COMMAND vmm_${name}_test)
   set_tests_properties(unit_vmm_${name} PROPERTIES TIMEOUT 120)
 endforeach()
+
+# The x86-64 boot protocol of Linux, and ACPI.
+if(LIMPET_ARCH STREQUAL x86_64)
+  add_executable(vmm_linux_test ${CMAKE_SOURCE_DIR}/tests/unit/vmm_linux_test.c)
+  target_link_libraries(vmm_linux_test PRIVATE vmm_fake vmm_core cmocka)
+  add_test(NAME unit_vmm_linux COMMAND vmm_linux_test)
+  add_test(NAME stock_acpi COMMAND ${Python3_EXECUTABLE}
+    ${CMAKE_SOURCE_DIR}/tests/stock/acpi_test.py $<TARGET_FILE:vmm_linux_test>)
+  set_tests_properties(unit_vmm_linux stock_acpi PROPERTIES TIMEOUT 120
+    SKIP_RETURN_CODE 77)
+else() # its Image
+  add_executable(vmm_image_test ${CMAKE_SOURCE_DIR}/tests/unit/vmm_image_test.c)
+  target_link_libraries(vmm_image_test PRIVATE vmm_fake vmm_core cmocka)
+endif()

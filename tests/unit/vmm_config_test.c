@@ -78,6 +78,10 @@ static void each_mistake_is_named(void **state)
          "mode"},
         {CONT("\"files\":[1]"), "object"},
         {CONT("\"surprise\":1"), "surprise"},
+        {HEAD "\"stock\":1,\"containers\":[{\"args\":[\"x\"]}]}", "stock"},
+        {HEAD "\"stock\":{\"initrd_fd\":\"\"}}", "initrd_fd"},
+        {HEAD "\"stock\":{\"cmdline\":1}}", "cmdline"},
+        {HEAD "\"stock\":{\"x\":1}}", "stock"},
         {HEAD "\"stdio\":1}", "malformed"}, /* twice the same key */
     };
     for (unsigned i = 0; i < ARRAY_COUNT(bad); i++) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "abi/virtio_console.h"
+#include "abi/virtio_mmio.h"
 
 #include "tests/unit/vmm_driver.h"
 #include "vmm/ctl.h"
@@ -38,6 +39,11 @@ static void on_exit_frame(struct ctl *c, const struct report *r)
     f.report = *r;
 }
 
+static void on_written(struct ctl *c)
+{
+    (void)c;
+}
+
 static void on_log(struct ctl *c, const char *text, size_t size)
 {
     assert_ptr_equal(c, &f.ctl);
@@ -47,8 +53,8 @@ static void on_log(struct ctl *c, const char *text, size_t size)
 
 static int setup(void **state)
 {
-    static const struct ctl_ops ops = {.exited = on_exit_frame,
-                                       .logged = on_log};
+    static const struct ctl_ops ops = {
+        .exited = on_exit_frame, .logged = on_log, .written = on_written};
     struct err e;
     struct console_streams streams = {.log_fd = -1};
     struct virtq_place place[QUEUES];
@@ -330,6 +336,84 @@ static void control_queue_answers_a_stock_driver(void **state)
     }
 }
 
+static void set(uint32_t reg, uint32_t v)
+{
+    f.t.window.ops->write(&f.t.window, reg, (uint8_t *)&v, sizeof(v));
+}
+
+/* 4.2.3.1, with all queues. */
+static void negotiate(void)
+{
+    set(VIRTIO_MMIO_REG_STATUS, 0);
+    set(VIRTIO_MMIO_REG_STATUS, 3);
+    set(VIRTIO_MMIO_REG_DRIVER_FEATURES_SEL, 1);
+    set(VIRTIO_MMIO_REG_DRIVER_FEATURES, 1);
+    set(VIRTIO_MMIO_REG_STATUS, 11);
+    for (uint32_t q = 0; q < QUEUES; q++) {
+        driver_init(&f.d[q], &f.mem, q);
+        const struct virtq_place *p = &f.d[q].place;
+        set(VIRTIO_MMIO_REG_QUEUE_SEL, q);
+        set(VIRTIO_MMIO_REG_QUEUE_NUM, p->size);
+        set(VIRTIO_MMIO_REG_QUEUE_DESC_LOW, (uint32_t)p->desc);
+        set(VIRTIO_MMIO_REG_QUEUE_DRIVER_LOW, (uint32_t)p->avail);
+        set(VIRTIO_MMIO_REG_QUEUE_DEVICE_LOW, (uint32_t)p->used);
+        set(VIRTIO_MMIO_REG_QUEUE_READY, 1);
+    }
+    set(VIRTIO_MMIO_REG_STATUS, 15);
+}
+
+static void tell(uint32_t port, uint16_t event, uint16_t number)
+{
+    const struct virtio_console_control m = {port, event, number};
+    assert_true(gmem_write(&f.mem, gpa(0x200000), &m, sizeof(m)));
+    driver_put(&f.d[VIRTIO_CONSOLE_CTL_TXQ], 0, 0x200000, sizeof(m), false);
+    notify(VIRTIO_CONSOLE_CTL_TXQ);
+}
+
+static void ports_get_nothing_before_they_are_open(void **state)
+{
+    (void)state;
+    const unsigned in = VIRTIO_CONSOLE_RXQ(BOOT_PORT_STDIO);
+    const unsigned ctl = VIRTIO_CONSOLE_RXQ(BOOT_PORT_CTL);
+    negotiate();
+    assert_int_equal(write(f.in[1], "hello", 5), 5);
+    (void)close(f.in[1]);
+    f.in[1] = -1;
+    for (uint16_t i = 0; i < 2; i++)
+        driver_put(&f.d[in], i, DRIVER_DATA + 64 * (uint64_t)i, 64, true);
+    driver_put(&f.d[ctl], 0, 0x300000, 64, true);
+    notify(in);
+    notify(ctl);
+    turn();
+    assert_int_equal(driver_used(&f.d[in])->idx, 0);
+    tell(BOOT_PORT_STDIO, VIRTIO_CONSOLE_PORT_OPEN, 1);
+    turn();
+    assert_int_equal(driver_used(&f.d[in])->idx, 1);
+    assert_memory_equal(gmem_at(&f.mem, gpa(DRIVER_DATA), 5), "hello", 5);
+    turn(); /* the end of stdin, on the other port */
+    assert_int_equal(driver_used(&f.d[ctl])->idx, 0);
+    tell(99, VIRTIO_CONSOLE_PORT_OPEN, 1);
+    tell(BOOT_PORT_CTL, VIRTIO_CONSOLE_PORT_OPEN, 1);
+    assert_int_equal(driver_used(&f.d[ctl])->idx, 1);
+    assert_int_equal(*(uint32_t *)gmem_at(&f.mem, gpa(0x300000), 4),
+                     CTL_STDIN_EOF);
+}
+
+static void report_is_collected_without_a_doorbell(void **state)
+{
+    (void)state;
+    const struct {
+        struct ctl_header h;
+        struct ctl_exit x;
+    } frame = {{CTL_EXIT, sizeof(struct ctl_exit)}, {.code = 9}};
+    unsigned q = VIRTIO_CONSOLE_TXQ(BOOT_PORT_CTL);
+    assert_true(gmem_write(&f.mem, gpa(DRIVER_DATA), &frame, sizeof(frame)));
+    driver_put(&f.d[q], 0, DRIVER_DATA, sizeof(frame), false);
+    console_collect(&f.console);
+    assert_int_equal(f.exits, 1);
+    assert_int_equal(f.report.exit.code, 9);
+}
+
 #define CONSOLE_TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int main(void)
@@ -338,6 +422,8 @@ int main(void)
         CONSOLE_TEST(output_waits_for_a_slow_reader),
         CONSOLE_TEST(reader_that_left_does_not_stop_the_guest),
         CONSOLE_TEST(stdin_arrives_then_its_end),
+        CONSOLE_TEST(ports_get_nothing_before_they_are_open),
+        CONSOLE_TEST(report_is_collected_without_a_doorbell),
         CONSOLE_TEST(frames_may_arrive_in_pieces),
         CONSOLE_TEST(wrong_frames_are_ignored),
         CONSOLE_TEST(notices_are_passed_on_but_not_for_ever),

@@ -254,6 +254,43 @@ static void disk_of_odd_size_is_refused(void **state)
     assert_non_null(strstr(e.msg, "disk 3"));
 }
 
+static void image_is_one_disk_of_all_its_files(void **state)
+{
+    struct fixture *f = *state;
+    const char *got = gmem_at(&f->mem, gpa(DRIVER_DATA), 8192);
+    int second = memfd_create("second", MFD_CLOEXEC);
+    const struct virtio_blk_part part[] = {{f->disk, 8192}, {second, 4096}};
+    assert_int_equal(ftruncate(second, 4096), 0);
+    assert_int_equal(pwrite(f->disk, "end", 3, 8189), 3);
+    assert_int_equal(pwrite(second, "begin", 5, 0), 5);
+    assert_int_equal(pwrite(second, "last", 4, 4092), 4);
+    virtio_blk_init_image(&f->blk, part, 2);
+    attach(f, &f->blk.vd);
+    negotiate(f);
+    assert_int_equal(request(f, VIRTIO_BLK_T_IN, 15, 1024, true), 0);
+    assert_memory_equal(got + 509, "endbegin", 8);
+    assert_int_equal(request(f, VIRTIO_BLK_T_IN, 16, 4096, true), 0);
+    assert_memory_equal(got + 4092, "last", 4);
+    assert_int_equal(request(f, VIRTIO_BLK_T_IN, 24, 512, true), 1);
+    assert_int_equal(request(f, VIRTIO_BLK_T_OUT, 0, 512, false), 1);
+    assert_int_equal(ftruncate(second, 0), 0); /* a damaged store */
+    assert_int_equal(request(f, VIRTIO_BLK_T_IN, 15, 1024, true), 1);
+    assert_int_equal(request(f, VIRTIO_BLK_T_GET_ID, 0, 20, true), 0);
+    assert_string_equal(got, "limpet-image");
+    (void)close(second);
+}
+
+static void lines_may_be_shared(void **state)
+{
+    struct fixture *f = *state;
+    f->irqs.shared = true;
+    disk(f, false);
+    assert_int_equal(f->irqs.count, 1);
+    assert_int_equal(request(f, VIRTIO_BLK_T_IN, 0, 512, true), 0);
+    assert_true(raised(f, 0));
+    assert_int_equal(get(f, VIRTIO_MMIO_REG_INTERRUPT_STATUS), 1);
+}
+
 static void odd_accesses_do_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -288,6 +325,8 @@ int main(void)
         DEVICE_TEST(readonly_disk_stays_so),
         DEVICE_TEST(disk_without_status_byte_needs_reset),
         DEVICE_TEST(disk_of_odd_size_is_refused),
+        DEVICE_TEST(image_is_one_disk_of_all_its_files),
+        DEVICE_TEST(lines_may_be_shared),
         DEVICE_TEST(odd_accesses_do_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@ struct err;
 struct gmem;
 struct irq_lines;
 struct lowmem;
+struct virtio_mmio;
 struct kvm_run;
 struct kvm_cpuid2;
 
@@ -28,6 +29,7 @@ struct arch_want {
     int cpuid_fd;     /* borrowed; -1: none */
     unsigned cpus;    /* 1..BOOT_CPU_MAX */
     uint64_t gpa_end; /* above everything that will be mapped */
+    bool stock;       /* the guest is a stock Linux, not our kernel */
 };
 
 struct arch_vm {
@@ -38,6 +40,7 @@ struct arch_vm {
     uint64_t mapped;     /* bytes of all memory slots */
     bool user_kernel;    /* PVM: the kernel runs in user mode */
     uint64_t counter_hz; /* 0: unknown */
+    bool stock;          /* as struct arch_want says */
     /* x86-64 */
     int cpuid_fd;             /* borrowed cache, -1: ask KVM */
     struct kvm_cpuid2 *cpuid; /* owned */
@@ -128,6 +131,36 @@ unsigned arch_fdt_irq(unsigned line, uint32_t cells[ARCH_FDT_IRQ_CELLS]);
  * made on this CPU; it stays empty where nothing is worth it.
  */
 int arch_cache_save(int kvm_fd, int fd, struct err *e);
+
+/* A stock Linux kernel, as arch_linux_load() has put it into memory. */
+struct arch_linux {
+    uint64_t entry;       /* guest-physical */
+    uint64_t end;         /* above all that it takes before it reads maps */
+    uint64_t initrd_end;  /* the initrd must end at or below this */
+    uint32_t cmdline_max; /* bytes without NUL */
+    const char *options;  /* that every kernel needs on this machine */
+};
+
+/*
+ * Read a kernel file of Linux (x86-64: bzImage or vmlinux; arm64: Image) into
+ * RAM. The file is not trusted: -ENOEXEC with the reason if it is not a kernel
+ * for this machine, -ENOSPC if it does not fit.
+ */
+int arch_linux_load(int fd, const struct gmem *m, struct arch_linux *out,
+                    struct err *e);
+
+struct arch_linux_plan {
+    const struct arch_vm *vm;
+    const struct gmem *mem;
+    const struct virtio_mmio *devs; /* attached to the bus, not preset */
+    unsigned dev_count;
+    const char *cmdline;       /* at most cmdline_max bytes */
+    struct arch_window initrd; /* in RAM, above `end` */
+};
+
+/* All that Linux wants to find at its entry. Fills in *entry. */
+int arch_linux_boot(const struct arch_linux *k, const struct arch_linux_plan *p,
+                    struct arch_entry *entry, struct err *e);
 
 /* On the thread that will run it. CPU 0 comes first and alone: it finds out
  * vm->user_kernel and vm->counter_hz. */

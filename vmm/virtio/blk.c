@@ -18,7 +18,19 @@
 /* Data of one request: more would only keep the device thread busy. */
 #define BLK_DATA_MAX (UINT64_C(64) << 20)
 
-/* Move iov to or from the file at `at`; false on any error. */
+/* The file with byte *at of the disk; *at becomes its offset in there. */
+static const struct virtio_blk_part *part_of(const struct virtio_blk *b,
+                                             uint64_t *at)
+{
+    const struct virtio_blk_part *p = b->part;
+    while (p < b->part + b->part_count - 1 && *at >= p->size) {
+        *at -= p->size;
+        p++;
+    }
+    return p;
+}
+
+/* Move iov to or from the disk at `at`; false on any error. */
 static bool transfer(const struct virtio_blk *b, bool write,
                      const struct iovec *iov, unsigned count, uint64_t at)
 {
@@ -27,11 +39,15 @@ static bool transfer(const struct virtio_blk *b, bool write,
         size += iov[i].iov_len;
     struct iovec part[VIRTQ_IOV_MAX];
     for (uint64_t done = 0; done < size;) {
-        unsigned n =
-            virtq_slice(iov, count, done, size - done, part, VIRTQ_IOV_MAX);
-        off_t off = (off_t)(at + done);
-        ssize_t moved = write ? pwritev(b->fd, part, (int)n, off)
-                              : preadv(b->fd, part, (int)n, off);
+        uint64_t off = at + done;
+        const struct virtio_blk_part *f = part_of(b, &off);
+        if (off >= f->size)
+            return false;
+        uint64_t len =
+            size - done < f->size - off ? size - done : f->size - off;
+        unsigned n = virtq_slice(iov, count, done, len, part, VIRTQ_IOV_MAX);
+        ssize_t moved = write ? pwritev(f->fd, part, (int)n, (off_t)off)
+                              : preadv(f->fd, part, (int)n, (off_t)off);
         if (moved < 0 && errno == EINTR)
             continue;
         if (moved <= 0)
@@ -84,8 +100,8 @@ static uint8_t do_request(const struct virtio_blk *b,
     case VIRTIO_BLK_T_IN: return do_read(b, c, r->sector);
     case VIRTIO_BLK_T_OUT: return do_write(b, c, r->sector);
     case VIRTIO_BLK_T_FLUSH:
-        return b->readonly || fdatasync(b->fd) == 0 ? VIRTIO_BLK_S_OK
-                                                    : VIRTIO_BLK_S_IOERR;
+        return b->readonly || fdatasync(b->one.fd) == 0 ? VIRTIO_BLK_S_OK
+                                                        : VIRTIO_BLK_S_IOERR;
     case VIRTIO_BLK_T_GET_ID:
         (void)virtq_copy_in(c, 0, b->id, sizeof(b->id));
         return VIRTIO_BLK_S_OK;
@@ -131,7 +147,7 @@ static void blk_stop(struct virtio_dev *vd)
     (void)vd; /* every request ends before notify() returns */
 }
 
-static int file_size(int fd, uint64_t *size)
+static int disk_size(int fd, uint64_t *size)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
@@ -142,8 +158,7 @@ static int file_size(int fd, uint64_t *size)
     return 0;
 }
 
-int virtio_blk_init(struct virtio_blk *b, int fd, bool readonly, unsigned index,
-                    struct err *e)
+static void init_device(struct virtio_blk *b)
 {
     static const struct virtio_ops ops = {
         .name = "blk",
@@ -154,26 +169,47 @@ int virtio_blk_init(struct virtio_blk *b, int fd, bool readonly, unsigned index,
         .notify = blk_notify,
         .stop = blk_stop,
     };
-    memset(b, 0, sizeof(*b));
+    const struct virtio_blk_config config = {
+        .capacity = b->size / VIRTIO_BLK_SECTOR,
+        .seg_max = 126, /* with head and status a queue of 128 */
+    };
     b->vd.ops = &ops;
-    b->fd = fd;
+    b->vd.features = VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX |
+                     VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_FLUSH |
+                     (b->readonly ? VIRTIO_BLK_F_RO : 0);
+    b->vd.config_size = sizeof(config);
+    memcpy(b->vd.config, &config, sizeof(config));
+}
+
+int virtio_blk_init(struct virtio_blk *b, int fd, bool readonly, unsigned index,
+                    struct err *e)
+{
+    memset(b, 0, sizeof(*b));
     b->readonly = readonly;
-    int rc = file_size(fd, &b->size);
+    int rc = disk_size(fd, &b->size);
     if (rc < 0)
         return err_set(e, rc, "disk %u: %s", index, strerror(-rc));
     if (b->size % VIRTIO_BLK_SECTOR != 0)
         return err_set(e, -EINVAL,
                        "disk %u: its size is not a multiple of %d bytes", index,
                        VIRTIO_BLK_SECTOR);
+    b->one = (struct virtio_blk_part){fd, b->size};
+    b->part = &b->one;
+    b->part_count = 1;
     (void)snprintf(b->id, sizeof(b->id), "limpet-disk-%u", index);
-    struct virtio_blk_config config = {
-        .capacity = b->size / VIRTIO_BLK_SECTOR,
-        .seg_max = 126, /* with head and status a queue of 128 */
-    };
-    b->vd.features = VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX |
-                     VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_FLUSH |
-                     (readonly ? VIRTIO_BLK_F_RO : 0);
-    b->vd.config_size = sizeof(config);
-    memcpy(b->vd.config, &config, sizeof(config));
+    init_device(b);
     return 0;
+}
+
+void virtio_blk_init_image(struct virtio_blk *b,
+                           const struct virtio_blk_part *part, unsigned count)
+{
+    memset(b, 0, sizeof(*b));
+    b->readonly = true;
+    b->part = part;
+    b->part_count = count;
+    for (unsigned i = 0; i < count; i++)
+        b->size += part[i].size;
+    (void)snprintf(b->id, sizeof(b->id), "limpet-image");
+    init_device(b);
 }

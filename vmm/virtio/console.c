@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "abi/stock.h"
 #include "abi/virtio_console.h"
 #include "abi/virtio_mmio.h"
 
@@ -115,6 +116,7 @@ static void out_ready(struct loop_source *s, uint32_t events)
     struct console_flow *f = (struct console_flow *)s;
     loop_want(f->console->loop, s, 0);
     out_run(f);
+    f->console->peer->ops->written(f->console->peer);
 }
 
 bool console_drained(struct virtio_console *c)
@@ -135,7 +137,7 @@ static void in_ready(struct loop_source *s, uint32_t events)
 {
     (void)events;
     struct console_flow *f = (struct console_flow *)s;
-    if (f->finished || !flow_take(f)) {
+    if (f->finished || !f->console->open[BOOT_PORT_STDIO] || !flow_take(f)) {
         loop_want(f->console->loop, s, 0);
         return;
     }
@@ -199,7 +201,7 @@ static void frames_to_guest(struct virtio_console *c)
     struct virtq *q = &c->vd.queue[qi];
     struct virtq_chain chain;
     bool moved = false;
-    while (c->pending_size > 0) {
+    while (c->pending_size > 0 && c->open[BOOT_PORT_CTL]) {
         int got = virtq_pop(q, &chain);
         if (got < 0)
             virtio_fail(&c->vd, qi);
@@ -266,22 +268,32 @@ static void event_add(struct virtio_console *c, uint32_t port, uint16_t event,
     c->events[c->events_size++].size = (uint8_t)(sizeof(m) + name_size);
 }
 
+static void port_opened(struct virtio_console *c, uint32_t port, bool open)
+{
+    c->open[port] = open;
+    if (open && port == BOOT_PORT_STDIO && !c->in.finished)
+        loop_want(c->loop, &c->in.source, EPOLLIN);
+    if (open && port == BOOT_PORT_CTL)
+        frames_to_guest(c);
+}
+
 static void event_from_guest(struct virtio_console *c,
                              const struct virtio_console_control *m)
 {
     static const char *const names[BOOT_PORT_COUNT] = {
-        [BOOT_PORT_STDIO] = "limpet.stdio",
-        [BOOT_PORT_STDERR] = "limpet.stderr",
-        [BOOT_PORT_CTL] = "limpet.ctl",
+        [BOOT_PORT_STDIO] = STOCK_PORT_STDIO,
+        [BOOT_PORT_STDERR] = STOCK_PORT_STDERR,
+        [BOOT_PORT_CTL] = STOCK_PORT_CTL,
     };
     if (m->event == VIRTIO_CONSOLE_DEVICE_READY && m->value == 1)
         for (uint32_t i = 0; i < BOOT_PORT_COUNT; i++)
             event_add(c, i, VIRTIO_CONSOLE_DEVICE_ADD, 1, "");
-    if (m->event != VIRTIO_CONSOLE_PORT_READY || m->value != 1 ||
-        m->id >= BOOT_PORT_COUNT)
+    if (m->id >= BOOT_PORT_COUNT)
         return;
-    if (m->id == BOOT_PORT_STDIO)
-        event_add(c, m->id, VIRTIO_CONSOLE_CONSOLE_PORT, 1, "");
+    if (m->event == VIRTIO_CONSOLE_PORT_OPEN)
+        port_opened(c, m->id, m->value == 1);
+    if (m->event != VIRTIO_CONSOLE_PORT_READY || m->value != 1)
+        return;
     event_add(c, m->id, VIRTIO_CONSOLE_PORT_NAME, 1, names[m->id]);
     event_add(c, m->id, VIRTIO_CONSOLE_PORT_OPEN, 1, "");
 }
@@ -313,6 +325,11 @@ static void events_from_guest(struct virtio_console *c)
 
 /* ---- device ---- */
 
+void console_collect(struct virtio_console *c)
+{
+    frames_from_guest(c);
+}
+
 static void console_notify(struct virtio_dev *vd, uint16_t qi)
 {
     struct virtio_console *c = console_of(vd);
@@ -336,6 +353,8 @@ static void console_start(struct virtio_dev *vd)
     struct virtio_console *c = console_of(vd);
     for (uint16_t i = 0; i < vd->ops->queue_count; i++)
         (void)virtq_arm(&vd->queue[i]);
+    for (unsigned i = 0; i < BOOT_PORT_COUNT; i++)
+        c->open[i] = vd->preset;
     if (c->in.stream.kind == STREAM_NONE && !c->in.finished) {
         c->in.finished = true;
         c->peer->ops->stdin_eof(c->peer, 0);

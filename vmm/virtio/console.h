@@ -2,7 +2,8 @@
 /*
  * The console: stdin and stdout on port 0, stderr on port 1, control frames on
  * port 2 (abi/ctl.h). Output is never dropped: while a reader is slow its
- * buffers stay taken. Device thread only.
+ * buffers stay taken. A driver that did the handshake itself gets nothing on a
+ * port before it has opened it (Linux would drop it). Device thread only.
  */
 #pragma once
 
@@ -25,6 +26,8 @@ struct console_peer_ops {
     void (*stdin_eof)(struct console_peer *p, uint64_t sent);
     /* There is room again for console_send(). */
     void (*writable)(struct console_peer *p);
+    /* A slow reader took some output. */
+    void (*written)(struct console_peer *p);
 };
 
 struct console_peer {
@@ -58,6 +61,7 @@ struct virtio_console {
     struct console_peer *peer;
     struct console_flow in;
     struct console_flow out[2]; /* stdout, stderr */
+    bool open[BOOT_PORT_COUNT]; /* by the guest */
     size_t pending_size;        /* bytes for the control port's reader */
     uint8_t pending[4 * CTL_FRAME_MAX];
     unsigned events_size;
@@ -73,6 +77,10 @@ int virtio_console_init(struct virtio_console *c, struct loop *l,
 
 /* Queue one control frame for the guest; false when there is no room now. */
 bool console_send(struct virtio_console *c, const void *frame, size_t size);
+
+/* Take the control frames that are there, whether or not their doorbell has
+ * been heard. */
+void console_collect(struct virtio_console *c);
 
 /* Take what the guest has put in the output queues; true when all of it has
  * been written or has nobody left to read it. */

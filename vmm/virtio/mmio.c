@@ -28,7 +28,7 @@ void virtio_signal(struct virtio_dev *vd, uint16_t qi)
     if (!virtq_should_signal(&vd->queue[qi]))
         return;
     t->interrupt |= VIRTIO_MMIO_INT_USED;
-    irq_raise(t->irqs, t->line + 1 + qi);
+    irq_raise(t->irqs, t->irqs->shared ? t->line : t->line + 1 + qi);
 }
 
 void virtio_fail(struct virtio_dev *vd, uint16_t qi)
@@ -74,6 +74,7 @@ static void reset(struct virtio_mmio *t)
         t->place_ready[i] = false;
     }
     vd->acked = 0;
+    vd->preset = false;
     t->status = t->interrupt = t->queue_sel = 0;
     t->device_features_sel = t->driver_features_sel = 0;
 }
@@ -244,7 +245,7 @@ int virtio_mmio_init(struct virtio_mmio *t, struct virtio_dev *dev,
         return e->code;
     for (uint16_t i = 0; i < dev->ops->queue_count; i++) {
         unsigned line;
-        if (irq_alloc(irqs, &line, e) < 0)
+        if (!irqs->shared && irq_alloc(irqs, &line, e) < 0)
             return e->code;
         struct virtio_bell *b = &t->bell[i];
         b->owner = t;
@@ -279,6 +280,7 @@ int virtio_mmio_preset(struct virtio_mmio *t, const struct virtq_place *place,
 {
     struct virtio_dev *vd = t->dev;
     vd->acked = vd->features;
+    vd->preset = true;
     for (uint16_t i = 0; i < vd->ops->queue_count; i++) {
         vd->queue[i].place = t->place[i] = place[i];
         t->place_ready[i] = true;

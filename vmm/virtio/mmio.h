@@ -25,7 +25,8 @@ struct virtio_mmio {
     const struct gmem *mem;
     struct loop *loop;
     const struct irq_lines *irqs;
-    unsigned line; /* configuration changes; queue i has line + 1 + i */
+    unsigned line; /* configuration changes; queue i has line + 1 + i, or the
+                    * same where lines are shared */
     struct virtio_bell bell[VIRTIO_QUEUES_MAX];  /* fds owned */
     struct virtq_place place[VIRTIO_QUEUES_MAX]; /* as the driver wrote it */
     bool place_ready[VIRTIO_QUEUES_MAX];

@@ -34,6 +34,7 @@ struct virtio_dev {
     const struct virtio_ops *ops;
     uint64_t features;    /* offered, set by the constructor */
     uint64_t acked;       /* accepted, a subset; set by the transport */
+    bool preset;          /* handed over in DRIVER_OK, set by the transport */
     uint32_t config_size; /* bytes of `config` in use */
     uint8_t config[VIRTIO_CONFIG_MAX]; /* read-only to the driver */
     struct virtq queue[VIRTIO_QUEUES_MAX];

@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "boards/virt-x86_64/layout.h"
+
 #include "base/err.h"
 #include "vmm/arch/arch.h"
 #include "vmm/arch/x86_64/cpuid.h"
@@ -160,14 +162,17 @@ static int set_registers(const struct arch_vcpu *v,
                          const struct arch_entry *entry, struct err *e)
 {
     struct kvm_sregs s;
+    const bool stock = v->vm->stock;
     struct kvm_regs r = {.rip = entry->pc,
                          .rsp = entry->stack,
-                         .rdi = entry->info,
-                         .rsi = v->index,
+                         .rdi = stock ? 0 : entry->info,
+                         .rsi = stock ? entry->info : v->index,
                          .rflags = 2};
     if (KVM_CALL(v->fd, KVM_GET_SREGS, &s, e) < 0)
         return e->code;
     set_segments(&s);
+    if (stock)
+        s.gdt = (struct kvm_dtable){.base = BOARD_LINUX_GDT, .limit = 31};
     s.cr0 = CR0_BOOT;
     s.cr3 = entry->root;
     s.cr4 = CR4_BOOT | (v->vm->user_kernel ? CR4_PVM : 0);
@@ -189,6 +194,26 @@ static int set_xcr0(const struct arch_vcpu *v, const struct kvm_cpuid2 *table,
     return KVM_CALL(v->fd, KVM_SET_XCRS, &x, e) < 0 ? e->code : 0;
 }
 
+/* What firmware would have set: memory is write-back, fast strings are on.
+ * Without them Linux is slower, no more. */
+static void set_firmware_msrs(const struct arch_vcpu *v)
+{
+    union msr_call m = msr_call(MSR_IA32_MTRR_DEF, UINT64_C(1) << 11 | 6);
+    (void)ioctl(v->fd, KVM_SET_MSRS, &m);
+    m = msr_call(MSR_IA32_MISC, 1);
+    (void)ioctl(v->fd, KVM_SET_MSRS, &m);
+}
+
+/* CPUs other than the first wait for INIT and SIPI. */
+static int boot_stock(const struct arch_vcpu *v, const struct arch_entry *entry,
+                      const struct kvm_cpuid2 *table, struct err *e)
+{
+    set_firmware_msrs(v);
+    if (v->index == 0 && set_registers(v, entry, e) < 0)
+        return e->code;
+    return set_xcr0(v, table, e);
+}
+
 int arch_vcpu_boot(struct arch_vcpu *v, const struct arch_entry *entry,
                    struct err *e)
 {
@@ -201,8 +226,11 @@ int arch_vcpu_boot(struct arch_vcpu *v, const struct arch_entry *entry,
     struct kvm_mp_state state = {KVM_MP_STATE_RUNNABLE};
     memcpy(&mine, v->vm->cpuid, cpuid_size(v->vm->cpuid->nent));
     cpuid_set_cpu(&mine.table, v->index);
-    if (KVM_CALL(v->fd, KVM_SET_CPUID2, &mine, e) < 0 ||
-        (v->index > 0 && KVM_CALL(v->fd, KVM_SET_MP_STATE, &state, e) < 0) ||
+    if (KVM_CALL(v->fd, KVM_SET_CPUID2, &mine, e) < 0)
+        return err_wrap(e, "vCPU %u", v->index);
+    if (v->vm->stock)
+        return boot_stock(v, entry, &mine.table, e);
+    if ((v->index > 0 && KVM_CALL(v->fd, KVM_SET_MP_STATE, &state, e) < 0) ||
         set_registers(v, entry, e) < 0 || set_xcr0(v, &mine.table, e) < 0)
         return err_wrap(e, "vCPU %u", v->index);
     return v->vm->user_kernel ? set_vif(v, entry->vif, e) : 0;

@@ -40,6 +40,7 @@ int arch_vm_init(struct arch_vm *vm, const struct arch_want *want,
     *vm = (struct arch_vm){.kvm_fd = kvm_fd,
                            .vm_fd = -1,
                            .cpus = want->cpus,
+                           .stock = want->stock,
                            .cpuid_fd = want->cpuid_fd};
     vm->cpuid = calloc(1, cpuid_size(CPUID_ENTRIES_MAX));
     if (vm->cpuid == NULL)
