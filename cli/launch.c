@@ -22,6 +22,7 @@
 #include "supervisor/emulate.h"
 #include "supervisor/names.h"
 #include "supervisor/spawn.h"
+#include "supervisor/stock.h"
 
 void launch_mark(const struct launch *l, const char *phase)
 {
@@ -52,10 +53,26 @@ static int launch_open_kvm(struct launch *l, struct err *e)
     return err_set(e, code, "/dev/kvm: %s", strerror(-code));
 }
 
-static int launch_open_kernel(struct launch *l, bool emulate, struct err *e)
+/* A stock Linux: the user's file, and an initrd. */
+static int launch_open_stock(struct launch *l, const struct run_opts *o,
+                             struct err *e)
+{
+    l->kernel = path_open(AT_FDCWD, o->kernel, O_RDONLY, e);
+    if (l->kernel < 0)
+        return l->kernel;
+    l->initrd = o->initrd != NULL ? path_open(AT_FDCWD, o->initrd, O_RDONLY, e)
+                                  : stock_initrd(&l->host, o->kernel, e);
+    return l->initrd < 0 ? l->initrd : 0;
+}
+
+static int launch_open_kernel(struct launch *l, const struct run_opts *o,
+                              struct err *e)
 {
     char name[64];
-    l->kernel = host_open(&l->host, emulate ? l->host.boot : l->host.kernel, e);
+    if (o->kernel != NULL)
+        return launch_open_stock(l, o, e);
+    l->kernel =
+        host_open(&l->host, o->emulate ? l->host.boot : l->host.kernel, e);
     if (l->kernel < 0)
         return l->kernel;
     (void)snprintf(name, sizeof(name), "%s.debug", l->host.kernel);
@@ -172,6 +189,9 @@ static void launch_fill_config(const struct launch *l, const struct run_opts *o,
         .kvm_fd = l->kvm,
         .kernel_fd = l->kernel,
         .symbols_fd = l->symbols,
+        .stock = o->kernel != NULL,
+        .initrd_fd = l->initrd,
+        .cmdline = o->cmdline,
         .memory = l->memory,
         .vcpus = l->vcpus,
         .image_fds = l->image.fds,
@@ -210,13 +230,13 @@ static pid_t launch_monitor(const struct launch *l, const struct config *c,
     (void)snprintf(path, sizeof(path), "%s/limpet-vmm", l->host.libexec);
     (void)snprintf(number, sizeof(number), "%d", config);
 
-    int fds[SPAWN_FDS_MAX] = {config,        c->kvm_fd,    c->kernel_fd,
-                              c->symbols_fd, c->stdin_fd,  c->stdout_fd,
-                              c->stderr_fd,  c->log_fd,    c->client_fd,
-                              c->listen_fd,  c->lock_fd,   c->exit_fd,
-                              c->vmm_log_fd, c->phases_fd, c->cpuid_cache_fd};
-    size_t n = 15;
-    static_assert(IMAGESPEC_FILES_MAX + 15 <= SPAWN_FDS_MAX, "all fit");
+    int fds[SPAWN_FDS_MAX] = {
+        config,        c->kvm_fd,    c->kernel_fd,      c->symbols_fd,
+        c->stdin_fd,   c->stdout_fd, c->stderr_fd,      c->log_fd,
+        c->client_fd,  c->listen_fd, c->lock_fd,        c->exit_fd,
+        c->vmm_log_fd, c->phases_fd, c->cpuid_cache_fd, c->initrd_fd};
+    size_t n = 16;
+    static_assert(IMAGESPEC_FILES_MAX + 16 <= SPAWN_FDS_MAX, "all fit");
     for (size_t i = 0; i < c->image_count; i++)
         fds[n++] = c->image_fds[i];
     struct spawn s = {.path = path,
@@ -306,6 +326,7 @@ int launch_start(struct launch *l, const struct run_opts *o, struct err *e)
     *l = (struct launch){.kvm = -1,
                          .kernel = -1,
                          .symbols = -1,
+                         .initrd = -1,
                          .null = -1,
                          .cpuid = -1,
                          .client = -1,
@@ -328,7 +349,7 @@ int launch_start(struct launch *l, const struct run_opts *o, struct err *e)
         l->kvm_refused = code < 0;
     }
     if (code == 0)
-        code = launch_open_kernel(l, o->emulate, e);
+        code = launch_open_kernel(l, o, e);
     if (code == 0)
         code = launch_prepare(l, o, e);
     if (code == 0)
@@ -352,9 +373,9 @@ int launch_start(struct launch *l, const struct run_opts *o, struct err *e)
 
 void launch_fini(struct launch *l)
 {
-    int *fds[] = {&l->kvm,        &l->kernel, &l->symbols,
-                  &l->phases,     &l->client, &l->monitor_client,
-                  &l->stdin_pump, &l->null,   &l->cpuid};
+    int *fds[] = {&l->kvm,    &l->kernel,         &l->symbols,    &l->phases,
+                  &l->client, &l->monitor_client, &l->stdin_pump, &l->null,
+                  &l->cpuid,  &l->initrd};
     for (size_t i = 0; i < ARRAY_COUNT(fds); i++)
         launch_close(fds[i]);
     if (l->stdin_fd > STDIN_FILENO)

@@ -22,7 +22,7 @@ struct launch {
     struct imagespec image;
     struct process process;
     struct state_vm vm;
-    int kvm, kernel, symbols, phases, null, cpuid;
+    int kvm, kernel, symbols, initrd, phases, null, cpuid;
     int client;         /* our end of the control channel */
     int monitor_client; /* the monitor's */
     int stdin_fd;       /* the monitor's stdin; 0 when it reads ours itself */

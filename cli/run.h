@@ -19,6 +19,7 @@ struct run_opts {
     unsigned vcpus;  /* 0: the default */
     const char *workdir, *user, *entrypoint, *name, *hostname, *root;
     const char *platform;
+    const char *kernel, *initrd, *cmdline; /* a stock Linux as the guest */
     json_t *file_env; /* owned arrays: --env-file, then -e */
     json_t *flag_env;
     const char *image;

@@ -132,6 +132,9 @@ const struct opt run_flags[] = {
     {"workdir", 'w', true, RUN_WORKDIR, "working directory"},
     /* ours */
     {"accel", 0, true, RUN_ACCEL, "kvm, or emulate: QEMU, slow and right"},
+    {"cmdline", 0, true, RUN_CMDLINE, "more arguments for the --kernel"},
+    {"initrd", 0, true, RUN_INITRD, "instead of one made of its modules"},
+    {"kernel", 0, true, RUN_KERNEL, "a stock Linux instead of limpet's"},
     {"root", 0, true, RUN_ROOT, "directory of images and containers"},
     {"vcpus", 0, true, RUN_VCPUS, "CPUs of the VM"},
     {0},

@@ -22,6 +22,9 @@ enum run_flag {
     RUN_DETACH,
     RUN_ACCEL,
     RUN_PLATFORM,
+    RUN_KERNEL,
+    RUN_INITRD,
+    RUN_CMDLINE,
     RUN_HELP,
 };
 

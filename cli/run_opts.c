@@ -110,6 +110,9 @@ static int run_opts_take(struct run_opts *o, const struct opt_seen *f,
     case RUN_NAME: o->name = f->value; return 0;
     case RUN_ROOT: o->root = f->value; return 0;
     case RUN_PLATFORM: o->platform = f->value; return 0;
+    case RUN_KERNEL: o->kernel = f->value; return 0;
+    case RUN_INITRD: o->initrd = f->value; return 0;
+    case RUN_CMDLINE: o->cmdline = f->value; return 0;
     default: return run_opts_value(o, f, e);
     }
 }
@@ -131,6 +134,13 @@ int run_opts_parse(int argc, char **argv, struct run_opts *o, char **rest,
     }
     if (code < 0 || o->help)
         return code;
+    if (o->kernel == NULL && (o->initrd != NULL || o->cmdline != NULL))
+        return err_set(e, -EINVAL, "--%s goes with --kernel FILE",
+                       o->initrd != NULL ? "initrd" : "cmdline");
+    if (o->kernel != NULL && o->emulate)
+        return err_set(e, -EINVAL,
+                       "--kernel needs KVM: leave --accel emulate out, or "
+                       "boot that kernel with QEMU itself");
     if (r.rest_count == 0)
         return err_set(e, -EINVAL, "run needs an image");
     o->image = rest[0];

@@ -80,9 +80,22 @@ static json_t *config_make(const struct config *c)
         "cpuid_cache_fd", c->cpuid_cache_fd, "containers", config_container(c));
 }
 
+/* The guest is a stock Linux. */
+static int config_add_stock(json_t *o, const struct config *c)
+{
+    return json_object_set_new(o, "stock",
+                               json_pack("{s:i, s:s}", "initrd_fd",
+                                         c->initrd_fd, "cmdline",
+                                         c->cmdline != NULL ? c->cmdline : ""));
+}
+
 int config_write(const struct config *c, struct err *e)
 {
     json_t *o = config_make(c);
+    if (o != NULL && c->stock && config_add_stock(o, c) < 0) {
+        json_decref(o);
+        return err_set(e, -EINVAL, "--cmdline is not UTF-8");
+    }
     AUTO_FREE char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
     json_decref(o);
     if (text == NULL)

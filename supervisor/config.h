@@ -14,7 +14,10 @@ struct process;
 struct config {
     const char *name;
     int kvm_fd, kernel_fd, symbols_fd;
-    uint64_t memory; /* bytes, multiple of 2 MiB */
+    bool stock; /* kernel_fd is a stock Linux, with these: */
+    int initrd_fd;
+    const char *cmdline; /* NULL: nothing to add */
+    uint64_t memory;     /* bytes, multiple of 2 MiB */
     unsigned vcpus;
     const int *image_fds;
     size_t image_count;

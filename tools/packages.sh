@@ -10,7 +10,7 @@ declare -A GROUP=(
     [demo]="python3 busybox-static"
     [emulate]="qemu-system-x86"
     [cross]="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm"
-    [test]="libcmocka-dev clang-format clang-tidy python3 jq erofs-utils attr busybox-static
+    [test]="acpica-tools libcmocka-dev clang-format clang-tidy python3 jq erofs-utils attr busybox-static
         runc crun skopeo umoci golang-go rustc libclang-rt-14-dev gcovr qemu-system-x86
         qemu-system-common cpio kmod musl-tools iproute2 util-linux strace
         device-tree-compiler zstd xz-utils bzip2"

@@ -129,9 +129,10 @@ static const struct {
 
 /* What the issue promises to take, and what the launcher adds. */
 static const char *const ours[] = {
-    "rm",   "interactive", "tty",    "env",      "env-file", "workdir",
-    "user", "entrypoint",  "name",   "hostname", "memory",   "vcpus",
-    "pull", "root",        "detach", "accel",    "platform", "help",
+    "rm",     "interactive", "tty",     "env",      "env-file", "workdir",
+    "user",   "entrypoint",  "name",    "hostname", "memory",   "vcpus",
+    "pull",   "root",        "detach",  "accel",    "platform", "help",
+    "kernel", "initrd",      "cmdline",
 };
 
 static const struct opt *find(const char *name)
