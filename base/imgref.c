@@ -43,12 +43,17 @@ int imgref_parse(const char *text, struct imgref *out, struct err *e)
         memcpy(out->tag, tag, strlen(tag) + 1);
         return 0;
     }
-    return err_set(e, -EINVAL,
-                   "%.200s: not an image reference; use oci:DIR[:TAG], "
-                   "oci-archive:FILE[:TAG] or docker-archive:FILE[:TAG] "
-                   "(registries come with a later release; "
-                   "skopeo copy docker://IMAGE oci:DIR fetches one)",
-                   text);
+    *out = (struct imgref){.kind = IMGREF_REGISTRY};
+    struct err inner;
+    if (regname_parse(text, &out->name, &inner) < 0)
+        return err_set(e, -EINVAL,
+                       "%s (files: oci:DIR[:TAG], oci-archive:FILE[:TAG], "
+                       "docker-archive:FILE[:TAG])",
+                       inner.msg);
+    char name[REGNAME_TEXT_SIZE];
+    regname_text(&out->name, name);
+    memcpy(out->path, name, sizeof(name));
+    return 0;
 }
 
 static int imgref_layout_key(const struct imgref *r, const char *real,
@@ -74,6 +79,12 @@ static int imgref_layout_key(const struct imgref *r, const char *real,
 int imgref_key(const struct imgref *r, const char *arch,
                char out[SHA256_HEX_SIZE], struct err *e)
 {
+    if (r->kind == IMGREF_REGISTRY) {
+        char text[REGNAME_TEXT_SIZE + 64];
+        int n = snprintf(text, sizeof(text), "docker://%s:%s", r->path, arch);
+        sha256_text(text, (size_t)n, out);
+        return 0;
+    }
     AUTO_FREE char *real = realpath(r->path, NULL);
     struct stat st;
     if (real == NULL || stat(real, &st) < 0) {

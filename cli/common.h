@@ -27,6 +27,7 @@ int cli_image(int argc, char **argv);
 int cli_board(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_completion(int argc, char **argv);
+int cli_pull(int argc, char **argv);
 int cli_version(int argc, char **argv);
 int cli_help(int argc, char **argv);
 

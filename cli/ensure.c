@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -44,14 +45,15 @@ static size_t ensure_read(int fd, char *text, size_t room)
 }
 
 static int ensure_convert(const struct host *h, const struct state *s,
-                          const char *ref, char hex[65], struct err *e)
+                          const char *ref, bool always, char hex[65],
+                          struct err *e)
 {
     char path[PATH_MAX + 16];
     char root[PATH_MAX];
     char arch[16];
     char image[PATH_MAX + 300];
     char *argv[] = {(char[]){"limpet-image"},
-                    (char[]){"ensure"},
+                    always ? (char[]){"pull"} : (char[]){"ensure"},
                     (char[]){"--root"},
                     root,
                     (char[]){"--arch"},
@@ -103,5 +105,5 @@ int ensure_image(const struct host *h, const struct state *s, const char *ref,
                        "%.200s: No such image in the store, and --pull never "
                        "was given",
                        ref);
-    return ensure_convert(h, s, ref, hex, e);
+    return ensure_convert(h, s, ref, pull == RUN_PULL_ALWAYS, hex, e);
 }

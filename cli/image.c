@@ -1,27 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
-/* `limpet image ...`: another program's work. */
+/* Verbs on images: limpet-image's work, which is another program because most
+ * runs need none of it (and none of its libraries). */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/auto.h"
 #include "base/err.h"
 #include "cli/common.h"
 #include "supervisor/host.h"
 
-int cli_image(int argc, char **argv)
+/* `limpet VERB ...` -> `limpet-image VERB ...`. Returns only when it fails. */
+static int image_exec(const char *verb, int argc, char **argv)
 {
     struct err e;
     struct host h;
     char path[PATH_MAX + 16];
+    char name[32];
+    AUTO_FREE char **args = calloc((size_t)argc + 3, sizeof(*args));
+    if (args == NULL)
+        (void)err_set(&e, -ENOMEM, "out of memory");
+    if (args == NULL || host_init(&h, &e) < 0)
+        return cli_fail(&e);
+    (void)snprintf(path, sizeof(path), "%s/limpet-image", h.libexec);
+    (void)snprintf(name, sizeof(name), "%s", verb);
+    args[0] = path;
+    args[1] = name;
+    for (int i = 0; i < argc; i++)
+        args[i + 2] = argv[i];
+    (void)execv(path, args);
+    (void)err_set(&e, -errno, "%s: %s", path, strerror(errno));
+    return cli_fail(&e);
+}
+
+int cli_image(int argc, char **argv)
+{
     if (argc == 0 || strcmp(argv[0], "--help") == 0) {
         (void)cli_print_help("image", NULL);
         return argc == 0 ? CLI_LIMPET_FAILED : 0;
     }
-    if (host_init(&h, &e) < 0)
-        return cli_fail(&e);
-    (void)snprintf(path, sizeof(path), "%s/limpet-image", h.libexec);
-    /* argv[-1] is the verb's name: it becomes the program's. */
-    (void)execv(path, argv - 1);
-    (void)err_set(&e, -errno, "%s: %s", path, strerror(errno));
-    return cli_fail(&e);
+    return image_exec(argv[0], argc - 1, argv + 1);
+}
+
+int cli_pull(int argc, char **argv)
+{
+    if (argc == 0 || strcmp(argv[0], "--help") == 0) {
+        (void)cli_print_help("pull", NULL);
+        return argc == 0 ? CLI_LIMPET_FAILED : 0;
+    }
+    return image_exec("pull", argc, argv);
 }

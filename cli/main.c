@@ -20,6 +20,10 @@ const struct verb cli_verbs[] = {
     {"wait", cli_wait, "CONTAINER...",
      "Wait for containers to end, print their exit codes"},
     {"rm", cli_rm, "[FLAGS] CONTAINER...", "Remove containers"},
+    {"pull", cli_pull,
+     "[-q] [--root DIR] [--platform OS/ARCH] [--cert-dir DIR]\n"
+     "       [--tls-verify=BOOL] [--limit-rate N[kMG]] IMAGE",
+     "Fetch an image, or what is new of it, from its registry"},
     {"image", cli_image, "export --erofs [--root DIR] IMAGE FILE",
      "Write an image's root file system as one file"},
     {"board", cli_board, "[--dtb FILE] [--profile FILE] [--format table|json]",

@@ -45,28 +45,29 @@ static void convert_name(char out[STORE_NAME_SIZE], const char *dir,
     (void)snprintf(out, STORE_NAME_SIZE, "%s/%s%s", dir, hex, suffix);
 }
 
-static int convert_store_layer(struct store *s, const struct oci_layer *l,
-                               const struct extent *from, struct err *e)
+bool convert_has_layer(const struct store *s, const char *diff_id)
+{
+    char data[STORE_NAME_SIZE];
+    char index[STORE_NAME_SIZE];
+    convert_name(data, "layers", diff_id, ".data");
+    convert_name(index, "layers", diff_id, ".index");
+    return store_has(s, data) && store_has(s, index);
+}
+
+int convert_layer(struct store *s, const struct stream_spec *spec,
+                  struct err *e)
 {
     struct store_temp data = {0};
     struct store_temp index = {0};
-    struct stream_spec spec = {
-        .name = l->name,
-        .fd = from->fd,
-        .offset = from->offset,
-        .size = from->size,
-        .digest = l->digest[0] != '\0' ? l->digest : NULL,
-        .diff_id = l->diff_id,
-    };
     char data_name[STORE_NAME_SIZE];
     char index_name[STORE_NAME_SIZE];
-    convert_name(data_name, "layers", l->diff_id, ".data");
-    convert_name(index_name, "layers", l->diff_id, ".index");
+    convert_name(data_name, "layers", spec->diff_id, ".data");
+    convert_name(index_name, "layers", spec->diff_id, ".index");
     int code = store_temp_open(s, &data, e);
     if (code == 0)
         code = store_temp_open(s, &index, e);
     if (code == 0)
-        code = layer_convert(&spec, data.fd, index.fd, e);
+        code = layer_convert(spec, data.fd, index.fd, e);
     /* The index comes last: it says that the data file is complete. */
     if (code == 0)
         code = store_temp_commit(s, &data, data_name, true, e);
@@ -77,14 +78,13 @@ static int convert_store_layer(struct store *s, const struct oci_layer *l,
     return code;
 }
 
-static int convert_layer(struct store *s, const struct source *from,
-                         const struct oci_layer *l, struct err *e)
+static int convert_file_layer(struct store *s, const struct source *from,
+                              const struct oci_layer *l, struct err *e)
 {
-    char data[STORE_NAME_SIZE];
-    char index[STORE_NAME_SIZE];
-    convert_name(data, "layers", l->diff_id, ".data");
-    convert_name(index, "layers", l->diff_id, ".index");
-    if (store_has(s, data) && store_has(s, index))
+    AUTO_CLOSE int lock = store_lock_item(s, l->diff_id, true, e);
+    if (lock < 0)
+        return lock;
+    if (convert_has_layer(s, l->diff_id))
         return 0;
     struct extent x;
     int code = source_find(from, l->name, &x, e);
@@ -96,8 +96,15 @@ static int convert_layer(struct store *s, const struct source *from,
                        "%s: %s: %llu bytes, its descriptor says %llu", l->name,
                        x.size < l->size ? "truncated" : "oversized",
                        (unsigned long long)x.size, (unsigned long long)l->size);
-    const struct extent blob = {fd, x.offset, x.size};
-    return convert_store_layer(s, l, &blob, e);
+    const struct stream_spec spec = {
+        .name = l->name,
+        .fd = fd,
+        .offset = x.offset,
+        .size = x.size,
+        .digest = l->digest[0] != '\0' ? l->digest : NULL,
+        .diff_id = l->diff_id,
+    };
+    return convert_layer(s, &spec, e);
 }
 
 /* The first layer with the same contents: its data is in the window once. */
@@ -260,39 +267,57 @@ static void convert_fini(struct convert *c)
     free(c->files);
 }
 
+static int convert_merge_all(struct convert *c, struct err *e)
+{
+    size_t n = c->img->layer_count + 1;
+    c->indexes = calloc(n, sizeof(*c->indexes));
+    c->places = calloc(n, sizeof(*c->places));
+    c->names = calloc(n, sizeof(*c->names));
+    c->files = calloc(n, sizeof(*c->files));
+    if (c->indexes == NULL || c->places == NULL || c->names == NULL ||
+        c->files == NULL)
+        return err_set(e, -ENOMEM, "out of memory");
+    c->files[0] = c->names[0];
+    c->file_count = 1;
+    c->run = record_read_run(c->img, e);
+    if (c->run == NULL)
+        return e->code;
+    int code = convert_merge(c, e);
+    if (code == 0)
+        code = convert_write_meta(c, e);
+    if (code == 0) {
+        code = convert_write_record(c, e);
+        /* Nobody knows about it without the record. */
+        if (code < 0)
+            (void)unlinkat(c->store->root, c->names[0], 0);
+    }
+    return code;
+}
+
+int convert_merge_image(struct store *s, const struct oci_image *img,
+                        struct err *e)
+{
+    AUTO_CLOSE int lock = store_lock_item(s, img->manifest, true, e);
+    if (lock < 0)
+        return lock;
+    if (store_has_image(s, img->manifest))
+        return 0;
+    struct convert c = {.store = s, .img = img};
+    int code = convert_merge_all(&c, e);
+    convert_fini(&c);
+    return code;
+}
+
 int convert_image(struct store *s, const struct source *from,
                   const struct oci_image *img, struct err *e)
 {
-    size_t n = img->layer_count + 1;
-    struct convert c = {
-        .store = s,
-        .img = img,
-        .indexes = calloc(n, sizeof(*c.indexes)),
-        .places = calloc(n, sizeof(*c.places)),
-        .names = calloc(n, sizeof(*c.names)),
-        .files = calloc(n, sizeof(*c.files)),
-        .file_count = 1,
-    };
+    /* Settings of wrong types: before the work, not after it. */
+    json_t *run = record_read_run(img, e);
+    if (run == NULL)
+        return e->code;
+    json_decref(run);
     int code = 0;
-    if (c.indexes == NULL || c.places == NULL || c.names == NULL ||
-        c.files == NULL)
-        code = err_set(e, -ENOMEM, "out of memory");
-    else
-        c.files[0] = c.names[0];
-    if (code == 0 && (c.run = record_read_run(img, e)) == NULL)
-        code = e->code;
     for (size_t i = 0; i < img->layer_count && code == 0; i++)
-        code = convert_layer(s, from, &img->layers[i], e);
-    if (code == 0)
-        code = convert_merge(&c, e);
-    if (code == 0)
-        code = convert_write_meta(&c, e);
-    if (code == 0) {
-        code = convert_write_record(&c, e);
-        /* Nobody knows about it without the record. */
-        if (code < 0)
-            (void)unlinkat(s->root, c.names[0], 0);
-    }
-    convert_fini(&c);
-    return code;
+        code = convert_file_layer(s, from, &img->layers[i], e);
+    return code == 0 ? convert_merge_image(s, img, e) : code;
 }

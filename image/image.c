@@ -15,6 +15,7 @@
 #include "base/path.h"
 #include "image/convert.h"
 #include "image/oci.h"
+#include "image/pull.h"
 #include "image/sandbox.h"
 #include "image/source.h"
 #include "image/store.h"
@@ -22,14 +23,11 @@
 enum { IMAGE_COPY_SIZE = 2 << 20, IMAGE_RECORD_MAX = 16 << 20 };
 
 /* Members are read at random, so a compressed archive becomes a plain file
- * first, in the store and without a name before it is used. The lock keeps
- * others from sweeping it. */
+ * first, in the store and without a name before it is used. */
 static int image_unpack(struct store *s, struct source *src, struct err *e)
 {
     struct store_temp t = {0};
-    int code = store_begin_convert(s, e);
-    if (code == 0)
-        code = store_temp_open(s, &t, e);
+    int code = store_temp_open(s, &t, e);
     if (code == 0)
         code = source_unpack(src, t.fd, e);
     store_temp_drop(s, &t);
@@ -45,14 +43,38 @@ static int image_convert(struct store *s, const struct image_request *q,
     int code = ref->kind == IMGREF_DOCKER_ARCHIVE
                    ? docker_select(src, ref->tag, q->arch, &img, e)
                    : oci_select(src, ref->tag, q->arch, &img, e);
-    /* The lock also keeps others from sweeping our temporary files. */
     if (code == 0)
-        code = store_begin_convert(s, e);
+        code = store_sweep(s, e);
     if (code == 0 && !store_has_image(s, img.manifest))
         code = convert_image(s, src, &img, e);
     if (code == 0)
         memcpy(hex, img.manifest, SHA256_HEX_SIZE);
     oci_fini(&img);
+    return code;
+}
+
+static int image_pull_in(struct store *s, const struct image_request *q,
+                         char *hex, bool *fresh, struct err *e)
+{
+    const struct pull_options defaults = {.tls_verify = true};
+    enum pull_result result;
+    int code = pull_image(s, q, q->pull != NULL ? q->pull : &defaults, hex,
+                          &result, e);
+    *fresh = code == 0 && result == PULL_UP_TO_DATE;
+    return code;
+}
+
+int image_pull(const struct image_request *q, char hex[SHA256_HEX_SIZE],
+               bool *fresh, struct err *e)
+{
+    struct store s;
+    *fresh = false;
+    if (q->ref->kind != IMGREF_REGISTRY)
+        return image_ensure(q, hex, e);
+    int code = store_open(&s, q->root, e);
+    if (code == 0)
+        code = image_pull_in(&s, q, hex, fresh, e);
+    store_close(&s);
     return code;
 }
 
@@ -66,6 +88,9 @@ static int image_ensure_in(struct store *s, const struct image_request *q,
         return code;
     if (store_find_ref(s, key, hex) == 0)
         return 0;
+    bool fresh;
+    if (q->ref->kind == IMGREF_REGISTRY)
+        return image_pull_in(s, q, hex, &fresh, e);
     if (q->confine) {
         struct sandbox_spec spec = {.store = s->root, .out = out};
         code = sandbox_enter(&spec, e);

@@ -8,6 +8,7 @@
 
 struct err;
 struct imgref;
+struct pull_options;
 
 struct image_request {
     const char *root; /* of the store */
@@ -15,13 +16,21 @@ struct image_request {
     const char *text; /* the reference as given */
     const struct imgref *ref;
     bool confine; /* give up the process's rights before parsing (sandbox.h) */
+    const struct pull_options *pull; /* pull.h; NULL: defaults */
 };
 
-/* Convert unless the store has it already. `hex` names the image there. */
+/* Convert, or pull, unless the store has it already. `hex` names it there. */
 int image_ensure(const struct image_request *q, char hex[SHA256_HEX_SIZE],
                  struct err *e);
 
-/* Like it, but -ENOENT (without *e) instead of converting. */
+/*
+ * Ask the registry whether the reference leads elsewhere by now, and fetch
+ * that. *fresh: the store had it. References to files: image_ensure().
+ */
+int image_pull(const struct image_request *q, char hex[SHA256_HEX_SIZE],
+               bool *fresh, struct err *e);
+
+/* Like image_ensure(), but -ENOENT (without *e) instead of converting. */
 int image_resolve(const struct image_request *q, char hex[SHA256_HEX_SIZE],
                   struct err *e);
 

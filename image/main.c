@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <locale.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,9 @@
 
 #include "base/err.h"
 #include "base/imgref.h"
+#include "base/parse.h"
 #include "image/image.h"
+#include "image/pull.h"
 
 enum { MAIN_EXIT_ABSENT = 3, MAIN_EXIT_FAILED = 125 };
 
@@ -23,19 +26,21 @@ struct main_args {
     const char *ref;
     const char *file;
     int erofs;
+    struct pull_options pull;
 };
 
 static int main_usage(void)
 {
-    (void)fprintf(stderr,
-                  "usage: limpet-image ensure [--root DIR] [--arch "
-                  "amd64|arm64] REF\n"
-                  "       limpet-image resolve [--root DIR] [--arch "
-                  "amd64|arm64] REF\n"
-                  "       limpet-image export --erofs [--root DIR] [--arch "
-                  "amd64|arm64] REF FILE\n"
-                  "REF: oci:DIR[:TAG], oci-archive:FILE[:TAG] or "
-                  "docker-archive:FILE[:TAG]\n");
+    (void)fprintf(
+        stderr,
+        "usage: limpet-image ensure|resolve|pull [--root DIR] "
+        "[--platform linux/amd64|linux/arm64]\n"
+        "           [-q] [--cert-dir DIR] [--tls-verify=BOOL] "
+        "[--limit-rate N[kMG]] REF\n"
+        "       limpet-image export --erofs [--root DIR] [--platform P] REF "
+        "FILE\n"
+        "REF: [docker://]NAME[:TAG|@DIGEST], oci:DIR[:TAG], "
+        "oci-archive:FILE[:TAG] or docker-archive:FILE[:TAG]\n");
     return MAIN_EXIT_FAILED;
 }
 
@@ -52,23 +57,54 @@ static int main_fail(const struct err *e)
     return MAIN_EXIT_FAILED;
 }
 
+/* linux/amd64, linux/arm64[/v8], or the architecture alone. */
+static const char *main_parse_platform(const char *text)
+{
+    static const char prefix[] = "linux/";
+    if (strncmp(text, prefix, sizeof(prefix) - 1) == 0)
+        text += sizeof(prefix) - 1;
+    return strcmp(text, "arm64/v8") == 0 ? "arm64" : text;
+}
+
+static int main_parse_bool(const char *text, bool *out)
+{
+    *out = text == NULL || strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
+    return *out || strcmp(text, "false") == 0 || strcmp(text, "0") == 0
+               ? 0
+               : -EINVAL;
+}
+
+static int main_parse_option(int c, struct main_args *a)
+{
+    switch (c) {
+    case 'r': a->root = optarg; return 0;
+    case 'a': a->arch = main_parse_platform(optarg); return 0;
+    case 'e': a->erofs = 1; return 0;
+    case 'q': a->pull.quiet = true; return 0;
+    case 'c': a->pull.cert_dir = optarg; return 0;
+    case 't': return main_parse_bool(optarg, &a->pull.tls_verify);
+    case 'l': return parse_size(optarg, &a->pull.limit_rate);
+    default: return -EINVAL;
+    }
+}
+
 static int main_parse(int argc, char **argv, struct main_args *a)
 {
     static const struct option options[] = {
         {"root", required_argument, NULL, 'r'},
         {"arch", required_argument, NULL, 'a'},
+        {"platform", required_argument, NULL, 'a'},
         {"erofs", no_argument, NULL, 'e'},
+        {"quiet", no_argument, NULL, 'q'},
+        {"cert-dir", required_argument, NULL, 'c'},
+        {"tls-verify", optional_argument, NULL, 't'},
+        {"limit-rate", required_argument, NULL, 'l'},
         {NULL, 0, NULL, 0},
     };
     int c;
-    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (c) {
-        case 'r': a->root = optarg; break;
-        case 'a': a->arch = optarg; break;
-        case 'e': a->erofs = 1; break;
-        default: return -EINVAL;
-        }
-    }
+    while ((c = getopt_long(argc, argv, "q", options, NULL)) != -1)
+        if (main_parse_option(c, a) < 0)
+            return -EINVAL;
     int left = argc - optind;
     if (left < 2)
         return -EINVAL;
@@ -107,6 +143,20 @@ static int main_find_arch(struct main_args *a, struct err *e)
     return err_set(e, -EINVAL, "--arch %.40s: use amd64 or arm64", a->arch);
 }
 
+/* As docker ends a pull. */
+static int main_pull(const struct image_request *q, char *hex, struct err *e)
+{
+    bool fresh;
+    int code = image_pull(q, hex, &fresh, e);
+    if (code < 0 || q->ref->kind != IMGREF_REGISTRY || q->pull->quiet)
+        return code;
+    (void)fprintf(stderr, "Status: %s %s\n",
+                  fresh ? "Image is up to date for"
+                        : "Downloaded newer image for",
+                  q->ref->path);
+    return 0;
+}
+
 static int main_run(const struct main_args *a, const struct image_request *q,
                     struct err *e)
 {
@@ -122,6 +172,8 @@ static int main_run(const struct main_args *a, const struct image_request *q,
             return MAIN_EXIT_ABSENT;
     } else if (strcmp(a->verb, "ensure") == 0) {
         code = image_ensure(q, hex, e);
+    } else if (strcmp(a->verb, "pull") == 0) {
+        code = main_pull(q, hex, e);
     } else {
         return main_usage();
     }
@@ -133,10 +185,14 @@ static int main_run(const struct main_args *a, const struct image_request *q,
 
 int main(int argc, char **argv)
 {
-    struct main_args a = {0};
+    struct main_args a = {.pull = {.tls_verify = true}};
     struct imgref ref;
     struct err e = {0};
     char home[PATH_MAX];
+    uint64_t backoff = 0;
+    const char *text = getenv("LIMPET_BACKOFF_MS"); /* for tests */
+    if (text != NULL && parse_u64(text, 1, 10000, &backoff) == 0)
+        a.pull.backoff_ms = (unsigned)backoff;
     if (main_parse(argc, argv, &a) < 0)
         return main_usage();
     if (main_find_arch(&a, &e) < 0 || imgref_parse(a.ref, &ref, &e) < 0)
@@ -150,6 +206,6 @@ int main(int argc, char **argv)
         (void)setlocale(LC_CTYPE, "");
     /* A limit on file sizes shall be an error, not a signal. */
     (void)signal(SIGXFSZ, SIG_IGN);
-    struct image_request q = {a.root, a.arch, a.ref, &ref, true};
+    struct image_request q = {a.root, a.arch, a.ref, &ref, true, &a.pull};
     return main_run(&a, &q, &e);
 }

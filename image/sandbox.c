@@ -48,7 +48,7 @@ static const uint32_t sandbox_calls[] = {
     SYS_gettid,       SYS_tgkill,          SYS_exit,
     SYS_exit_group,   SYS_clock_gettime,   SYS_gettimeofday,
     SYS_sched_yield,  SYS_sync_file_range, SYS_restart_syscall,
-    SYS_sigaltstack,  SYS_sysinfo,
+    SYS_sigaltstack,  SYS_sysinfo,         SYS_ppoll,
 };
 
 static int sandbox_fail(const char *what, struct err *e)

@@ -10,6 +10,7 @@
 #include "base/auto.h"
 #include "base/err.h"
 #include "base/imgref.h"
+#include "image/remote.h"
 #include "image/unpack.h"
 
 int source_open(struct source *s, const struct imgref *ref, struct err *e)
@@ -88,6 +89,8 @@ int source_find(const struct source *s, const char *name, struct extent *out,
 int source_read(const struct source *s, const char *name, size_t max,
                 char **out, size_t *size, struct err *e)
 {
+    if (s->remote != NULL)
+        return remote_read(s->remote, name, max, out, size, e);
     struct extent x = {.fd = -1};
     int code = source_find(s, name, &x, e);
     if (code < 0)

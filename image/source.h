@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Where an image comes from: files by name, of a directory or a tar file. */
+/* Where an image comes from: files by name, of a directory, a tar file or a
+ * registry (documents only). */
 #pragma once
 
 #include <stddef.h>
@@ -9,12 +10,14 @@
 
 struct err;
 struct imgref;
+struct remote;
 
 struct source {
     int fd; /* the directory, or the tar file */
     int is_tar;
     int is_packed; /* a compressed archive: source_unpack() comes next */
     struct tarfile tar;
+    struct remote *remote; /* not NULL: documents come from there; borrowed */
 };
 
 /* Contents of one file: `size` bytes at `offset` of `fd`, which is owned. */

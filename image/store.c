@@ -41,8 +41,8 @@ static int store_lock(const struct store *s, const char *name, int how,
 
 int store_open(struct store *s, const char *path, struct err *e)
 {
-    static const char *const dirs[] = {"images", "meta", "layers", "refs",
-                                       "tmp"};
+    static const char *const dirs[] = {"images", "meta", "layers",
+                                       "refs",   "tmp",  "locks"};
     *s = (struct store){.path = path};
     int code = path_mkdirs(path, e);
     if (code < 0)
@@ -66,8 +66,6 @@ int store_open(struct store *s, const char *path, struct err *e)
 
 void store_close(struct store *s)
 {
-    if (s->convert > 0)
-        (void)close(s->convert);
     if (s->lock > 0)
         (void)close(s->lock);
     if (s->root > 0)
@@ -75,35 +73,63 @@ void store_close(struct store *s)
     *s = (struct store){0};
 }
 
-int store_begin_convert(struct store *s, struct err *e)
+/* Whoever makes a temporary file has it locked until it is renamed. */
+static void store_sweep_one(int dir, const char *name)
 {
-    if (s->convert > 0)
-        return 0;
-    int code = store_lock(s, "convert.lock", LOCK_EX, e);
-    if (code < 0)
-        return code;
-    s->convert = code;
+    AUTO_CLOSE int fd =
+        openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        (void)unlinkat(dir, name, 0);
+}
+
+int store_sweep(const struct store *s, struct err *e)
+{
     int fd = openat(s->root, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     if (dir == NULL)
         return store_fail(s, "tmp", e);
     const struct dirent *d;
     while ((d = readdir(dir)) != NULL)
-        (void)unlinkat(fd, d->d_name, 0);
+        store_sweep_one(fd, d->d_name);
     (void)closedir(dir);
     return 0;
 }
 
+int store_lock_item(const struct store *s, const char *hex, bool wait,
+                    struct err *e)
+{
+    char name[STORE_NAME_SIZE];
+    (void)snprintf(name, sizeof(name), "locks/%.2s", hex);
+    struct err busy;
+    int fd = store_lock(s, name, LOCK_EX | (wait ? 0 : LOCK_NB), &busy);
+    if (fd < 0 && (wait || fd != -EWOULDBLOCK))
+        *e = busy;
+    return fd;
+}
+
 int store_temp_open(struct store *s, struct store_temp *t, struct err *e)
 {
-    (void)snprintf(t->name, sizeof(t->name), "tmp/%ld.%u", (long)getpid(),
-                   s->temps++);
-    int fd =
-        openat(s->root, t->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return store_fail(s, t->name, e);
-    t->fd = fd;
-    return 0;
+    struct stat st;
+    /* A sweeper may come between open and flock: then once more. */
+    for (;;) {
+        (void)snprintf(t->name, sizeof(t->name), "tmp/%ld.%u", (long)getpid(),
+                       s->temps++);
+        AUTO_CLOSE int fd = openat(s->root, t->name,
+                                   O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd < 0 && errno == EEXIST)
+            continue;
+        if (fd < 0)
+            return store_fail(s, t->name, e);
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+            if (errno != EWOULDBLOCK)
+                return store_fail(s, t->name, e);
+            continue;
+        }
+        if (fstat(fd, &st) == 0 && st.st_nlink == 1) {
+            t->fd = fd_release(&fd);
+            return 0;
+        }
+    }
 }
 
 int store_temp_commit(struct store *s, struct store_temp *t, const char *name,
@@ -180,6 +206,28 @@ int store_find_ref(const struct store *s, const char *key,
     if (!store_is_hex(text) || !store_has_image(s, text))
         return -ENOENT;
     memcpy(hex, text, SHA256_HEX_SIZE);
+    return 0;
+}
+
+int store_read_origin(const struct store *s, const char *key,
+                      char root[SHA256_HEX_SIZE], char challenge[1024])
+{
+    char name[STORE_NAME_SIZE];
+    AUTO_FREE char *text = NULL;
+    struct err ignored;
+    char *save = NULL;
+    (void)snprintf(name, sizeof(name), "refs/%s", key);
+    if (path_read(s->root, name, 1 << 16, &text, NULL, &ignored) < 0)
+        return -ENOENT;
+    const char *line = strtok_r(text, "\n", &save);
+    for (unsigned i = 0; i < 2 && line != NULL; i++)
+        line = strtok_r(NULL, "\n", &save);
+    if (line == NULL || strncmp(line, "sha256:", 7) != 0 ||
+        !store_is_hex(line + 7))
+        return -ENOENT;
+    memcpy(root, line + 7, SHA256_HEX_SIZE);
+    line = strtok_r(NULL, "\n", &save);
+    (void)snprintf(challenge, 1024, "%s", line != NULL ? line : "");
     return 0;
 }
 

@@ -15,7 +15,6 @@ struct store {
     const char *path; /* for messages; borrowed */
     int root;         /* 0: not open */
     int lock;         /* shared flock(2), held while open */
-    int convert;      /* exclusive flock(2) of the one converter, or 0 */
     unsigned temps;
 };
 
@@ -23,9 +22,16 @@ struct store {
 int store_open(struct store *s, const char *path, struct err *e);
 void store_close(struct store *s);
 
-/* Wait to be the only converter, then sweep what a killed one left behind.
- * Released by store_close(), or by the kernel. */
-int store_begin_convert(struct store *s, struct err *e);
+/* Remove what killed converters left in tmp/: files nobody has locked. */
+int store_sweep(const struct store *s, struct err *e);
+
+/*
+ * Be the only one to make what `hex` names (a diff_id, a manifest): an fd to
+ * close, never held while waiting for another. -EAGAIN without a message when
+ * `wait` is false and somebody else is at it. There are 256 such locks.
+ */
+int store_lock_item(const struct store *s, const char *hex, bool wait,
+                    struct err *e);
 
 /* A file under way to its final name. */
 struct store_temp {
@@ -33,7 +39,7 @@ struct store_temp {
     char name[STORE_NAME_SIZE];
 };
 
-/* New and empty, read-write; the converter's lock is held. */
+/* New and empty, read-write, locked against sweeping. */
 int store_temp_open(struct store *s, struct store_temp *t, struct err *e);
 /* Extend to 2 MiB if `align`, 0444, fsync, rename to `name`. Closes. */
 int store_temp_commit(struct store *s, struct store_temp *t, const char *name,
@@ -50,6 +56,10 @@ bool store_has(const struct store *s, const char *name);
  */
 int store_find_ref(const struct store *s, const char *key,
                    char hex[SHA256_HEX_SIZE]);
+/* What a registry's reference led to, and how the registry asked for
+ * credentials (1 KiB): lines 3 and 4 of the reference's file. */
+int store_read_origin(const struct store *s, const char *key,
+                      char root[SHA256_HEX_SIZE], char challenge[1024]);
 int store_put_ref(struct store *s, const char *key, const char *hex,
                   const char *text, struct err *e);
 bool store_has_image(const struct store *s, const char *hex);

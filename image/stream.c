@@ -18,10 +18,47 @@ struct stream {
     EVP_MD_CTX *blob; /* of the bytes read; NULL when nobody asked */
     EVP_MD_CTX *diff; /* of the bytes handed out; NULL: they are the blob */
     uint64_t done;    /* bytes of the blob read */
+    uint32_t left;    /* of the pipe's current chunk */
     bool ended;       /* nothing more to hand out */
     int code;         /* first read error, negative errno */
     uint8_t chunk[STREAM_CHUNK_SIZE];
 };
+
+static ssize_t stream_read_file(struct stream *s, size_t want)
+{
+    ssize_t n;
+    do
+        n = pread(s->spec.fd, s->chunk, want,
+                  (off_t)(s->spec.offset + s->done));
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+static ssize_t stream_read_pipe(struct stream *s, void *to, size_t want)
+{
+    ssize_t n;
+    do
+        n = read(s->spec.fd, to, want);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+/* A chunk of 0 bytes says that no more will come. */
+static ssize_t stream_read_chunk(struct stream *s, size_t want)
+{
+    ssize_t n;
+    if (s->left == 0) {
+        uint32_t head = 0;
+        n = stream_read_pipe(s, &head, sizeof(head));
+        if (n != (ssize_t)sizeof(head) || head == 0)
+            return n < 0 ? n : 0; /* written at once, so read at once */
+        s->left = head;
+    }
+    n = stream_read_pipe(s, s->chunk, want < s->left ? want : s->left);
+    if (n > 0)
+        s->left -= (uint32_t)n;
+    return n;
+}
 
 /* Next piece of the blob: bytes, 0 at the end, negative errno. */
 static ssize_t stream_read_blob(struct stream *s)
@@ -31,13 +68,10 @@ static ssize_t stream_read_blob(struct stream *s)
         want = (size_t)(s->spec.size - s->done);
     if (want == 0)
         return 0;
-    ssize_t n;
-    do
-        n = pread(s->spec.fd, s->chunk, want,
-                  (off_t)(s->spec.offset + s->done));
-    while (n < 0 && errno == EINTR);
+    ssize_t n = s->spec.chunked ? stream_read_chunk(s, want)
+                                : stream_read_file(s, want);
     if (n <= 0)
-        return s->code = n < 0 ? -errno : -ENODATA;
+        return s->code = n < 0 ? (int)n : -ENODATA;
     s->done += (uint64_t)n;
     if (s->blob != NULL && EVP_DigestUpdate(s->blob, s->chunk, (size_t)n) != 1)
         return s->code = -ENOMEM;

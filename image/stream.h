@@ -2,6 +2,7 @@
 /* One layer blob as a stream of uncompressed, digest-checked bytes. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -13,8 +14,9 @@ struct stream;
 
 struct stream_spec {
     const char *name;    /* for messages; borrowed while the stream lives */
-    int fd;              /* borrowed; read with pread(2) only */
+    int fd;              /* borrowed; read with pread(2) only, or a pipe */
     uint64_t offset;     /* of the blob in fd */
+    bool chunked;        /* fd is a pipe of chunks (image/fetch.h) */
     uint64_t size;       /* of the blob, bytes */
     const char *digest;  /* hex of the blob as stored, or NULL: not known */
     const char *diff_id; /* hex of the uncompressed bytes */

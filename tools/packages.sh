@@ -6,12 +6,12 @@
 set -euo pipefail
 declare -A GROUP=(
     [build]="gcc clang cmake ninja-build libc6-dev libjansson-dev libfdt-dev libarchive-dev
-        libssl-dev libzstd-dev zlib1g-dev pkgconf"
+        libssl-dev libzstd-dev zlib1g-dev libcurl4-openssl-dev pkgconf"
     [demo]="python3 busybox-static"
     [emulate]="qemu-system-x86"
     [cross]="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm"
     [test]="acpica-tools libcmocka-dev clang-format clang-tidy python3 jq erofs-utils attr busybox-static
-        runc crun skopeo umoci golang-go rustc libclang-rt-14-dev gcovr qemu-system-x86
+        runc crun skopeo umoci docker-registry apache2-utils openssl golang-go rustc libclang-rt-14-dev gcovr qemu-system-x86
         qemu-system-common cpio kmod musl-tools iproute2 util-linux strace
         device-tree-compiler zstd xz-utils bzip2"
     [bench]="podman runc crun hyperfine"

@@ -12,7 +12,7 @@ OUT=${2:-${XDG_CACHE_HOME:-$HOME/.cache}/limpet/sysroot-$ARCH}
 shift $(($# < 2 ? $# : 2))
 PACKAGES=("$@")
 [ $# -gt 0 ] || PACKAGES=(libc6-dev libjansson-dev libfdt-dev libarchive-dev
-    libssl-dev libzstd-dev zlib1g-dev libcmocka-dev)
+    libssl-dev libzstd-dev zlib1g-dev libcurl4-openssl-dev libcmocka-dev)
 key="$ARCH ${PACKAGES[*]} $(cksum <"$0")"
 mkdir -p "$(dirname "$OUT")"
 exec 9>"$OUT.lock"

@@ -175,8 +175,9 @@ def test_bad_usage(box):
     other = "linux/arm64" if os.uname().machine == "x86_64" else "linux/amd64"
     check(box.limpet("run", "--platform", other, box.image), 125, "",
           f"--platform {other}: this host runs linux/.*--accel emulate")
-    check(box.limpet("run", "debian"), 125, "",
-          "debian: not an image reference")
+    check(box.limpet("run", "Debian"), 125, "", "Debian: not an image")
+    check(box.limpet("run", "--pull", "never", "debian"), 125, "",
+          "debian: No such image")
     check(box.limpet("run", "oci:/nowhere"), 125, "", "/nowhere: No such file")
     check(box.run(flags=["--name", "a/b"]), 125, "", "Invalid container name")
     check(box.run(flags=["-w", "rel"]), 125, "", "needs to be an absolute path")

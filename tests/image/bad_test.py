@@ -44,9 +44,12 @@ class Documents(Bad):
         self.refused("oci:" + l.path, "oci-layout", "not an OCI layout")
 
     def test_bad_references(self):
-        for ref in ("alpine", "oci:", "docker://x"):
-            self.refused(ref, "not an image reference" if ref != "oci:"
-                         else "no path", root=self.dir + "/s")
+        for ref, why in (("oci:", "no path"), ("Alpine", "lower case"),
+                         ("docker://x y", "odd characters"),
+                         ("h:123456/x", "HOST[:PORT]"), ("x:", "tag"),
+                         ("a/b:c d", "tag"), ("x@sha256:12", "digest"),
+                         ("a..b", "odd"), ("", "no repository")):
+            self.refused(ref, why, root=self.dir + "/s")
 
     def test_blob_missing(self):
         l = self.layout(GOOD)

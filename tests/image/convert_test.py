@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Good images: what went into the layers is what the EROFS says."""
+import contextlib
 import fcntl
 import json
 import os
@@ -437,11 +438,14 @@ class Store(harness.Case):
         self.assertEqual(len(self.store_files()), 5)  # image meta 2 layer ref
 
     def test_rights_are_given_up_before_parsing(self):
-        """The converter's lock stops it after it has confined itself."""
+        """The layers' locks stop it after it has confined itself."""
         l = self.layout()
-        os.makedirs(self.root)
-        with open(self.root + "/convert.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        os.makedirs(self.root + "/locks")
+        with contextlib.ExitStack() as held:
+            for i in range(256):
+                lock = held.enter_context(
+                    open("%s/locks/%02x" % (self.root, i), "w"))
+                fcntl.flock(lock, fcntl.LOCK_EX)
             p = subprocess.Popen([harness.PROGRAM, "ensure", "--root",
                                   self.root, "--arch", "amd64",
                                   "oci:" + l.path], stdout=subprocess.PIPE)
