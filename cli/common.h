@@ -27,7 +27,14 @@ int cli_image(int argc, char **argv);
 int cli_board(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_completion(int argc, char **argv);
+int cli_image_prune(int argc, char **argv);
+int cli_images(int argc, char **argv);
+int cli_inspect(int argc, char **argv);
+int cli_login(int argc, char **argv);
+int cli_logout(int argc, char **argv);
 int cli_pull(int argc, char **argv);
+int cli_rmi(int argc, char **argv);
+int cli_tag(int argc, char **argv);
 int cli_version(int argc, char **argv);
 int cli_help(int argc, char **argv);
 

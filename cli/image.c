@@ -40,14 +40,16 @@ int cli_image(int argc, char **argv)
         (void)cli_print_help("image", NULL);
         return argc == 0 ? CLI_LIMPET_FAILED : 0;
     }
+    static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+    } verbs[] = {
+        {"ls", cli_images},         {"list", cli_images}, {"rm", cli_rmi},
+        {"prune", cli_image_prune}, {"tag", cli_tag},     {"pull", cli_pull},
+        {"inspect", cli_inspect},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(verbs); i++)
+        if (strcmp(argv[0], verbs[i].name) == 0)
+            return verbs[i].run(argc - 1, argv + 1);
     return image_exec(argv[0], argc - 1, argv + 1);
-}
-
-int cli_pull(int argc, char **argv)
-{
-    if (argc == 0 || strcmp(argv[0], "--help") == 0) {
-        (void)cli_print_help("pull", NULL);
-        return argc == 0 ? CLI_LIMPET_FAILED : 0;
-    }
-    return image_exec("pull", argc, argv);
 }

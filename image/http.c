@@ -200,9 +200,10 @@ static bool http_build_query(const struct registry_challenge *c,
     const char *join = strchr(c->realm, '?') != NULL ? "&" : "?";
     q->form[0] = '\0';
     if (creds->identity[0] == '\0')
-        return (size_t)snprintf(q->url, sizeof(q->url),
-                                "%s%sservice=%s&scope=%s", c->realm, join,
-                                service, encoded) < sizeof(q->url);
+        return (size_t)snprintf(q->url, sizeof(q->url), "%s%sservice=%s%s%s",
+                                c->realm, join, service,
+                                scope[0] != '\0' ? "&scope=" : "",
+                                encoded) < sizeof(q->url);
     (void)snprintf(q->url, sizeof(q->url), "%s", c->realm);
     int n = snprintf(q->form, sizeof(q->form),
                      "grant_type=refresh_token&client_id=limpet&service=%s&"

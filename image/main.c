@@ -15,6 +15,7 @@
 #include "base/imgref.h"
 #include "base/parse.h"
 #include "image/image.h"
+#include "image/login.h"
 #include "image/pull.h"
 
 enum { MAIN_EXIT_ABSENT = 3, MAIN_EXIT_FAILED = 125 };
@@ -27,6 +28,7 @@ struct main_args {
     const char *file;
     int erofs;
     struct pull_options pull;
+    struct login_request login;
 };
 
 static int main_usage(void)
@@ -39,6 +41,9 @@ static int main_usage(void)
         "[--limit-rate N[kMG]] REF\n"
         "       limpet-image export --erofs [--root DIR] [--platform P] REF "
         "FILE\n"
+        "       limpet-image login [-u USER] [--password-stdin] "
+        "[--cert-dir DIR] [--tls-verify=BOOL] [HOST]\n"
+        "       limpet-image logout [HOST]\n"
         "REF: [docker://]NAME[:TAG|@DIGEST], oci:DIR[:TAG], "
         "oci-archive:FILE[:TAG] or docker-archive:FILE[:TAG]\n");
     return MAIN_EXIT_FAILED;
@@ -83,9 +88,28 @@ static int main_parse_option(int c, struct main_args *a)
     case 'q': a->pull.quiet = true; return 0;
     case 'c': a->pull.cert_dir = optarg; return 0;
     case 't': return main_parse_bool(optarg, &a->pull.tls_verify);
+    case 'u': a->login.user = optarg; return 0;
+    case 'p': a->login.password = optarg; return 0;
+    case 's': a->login.from_stdin = true; return 0;
     case 'l': return parse_size(optarg, &a->pull.limit_rate);
     default: return -EINVAL;
     }
+}
+
+static bool main_is_login(const char *verb)
+{
+    return strcmp(verb, "login") == 0 || strcmp(verb, "logout") == 0;
+}
+
+static int main_login(struct main_args *a)
+{
+    struct err e = {0};
+    a->login.host = a->ref != NULL ? a->ref : "docker.io";
+    a->login.cert_dir = a->pull.cert_dir;
+    a->login.tls_verify = a->pull.tls_verify;
+    int code = strcmp(a->verb, "login") == 0 ? login(&a->login, &e)
+                                             : logout(&a->login, &e);
+    return code < 0 ? main_fail(&e) : 0;
 }
 
 static int main_parse(int argc, char **argv, struct main_args *a)
@@ -99,17 +123,24 @@ static int main_parse(int argc, char **argv, struct main_args *a)
         {"cert-dir", required_argument, NULL, 'c'},
         {"tls-verify", optional_argument, NULL, 't'},
         {"limit-rate", required_argument, NULL, 'l'},
+        {"username", required_argument, NULL, 'u'},
+        {"password", required_argument, NULL, 'p'},
+        {"password-stdin", no_argument, NULL, 's'},
         {NULL, 0, NULL, 0},
     };
     int c;
-    while ((c = getopt_long(argc, argv, "q", options, NULL)) != -1)
+    while ((c = getopt_long(argc, argv, "qu:p:", options, NULL)) != -1)
         if (main_parse_option(c, a) < 0)
             return -EINVAL;
     int left = argc - optind;
-    if (left < 2)
+    if (left < 1)
         return -EINVAL;
     a->verb = argv[optind];
     a->ref = argv[optind + 1];
+    if (main_is_login(a->verb))
+        return left > 2 ? -EINVAL : 0;
+    if (left < 2)
+        return -EINVAL;
     a->file = left > 2 ? argv[optind + 2] : NULL;
     int is_export = strcmp(a->verb, "export") == 0;
     return left == (is_export ? 3 : 2) && a->erofs == is_export ? 0 : -EINVAL;
@@ -195,6 +226,8 @@ int main(int argc, char **argv)
         a.pull.backoff_ms = (unsigned)backoff;
     if (main_parse(argc, argv, &a) < 0)
         return main_usage();
+    if (main_is_login(a.verb))
+        return main_login(&a);
     if (main_find_arch(&a, &e) < 0 || imgref_parse(a.ref, &ref, &e) < 0)
         return main_fail(&e);
     if (main_find_root(&a, home) < 0) {

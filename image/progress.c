@@ -6,6 +6,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/sizetext.h"
+
 enum { PROGRESS_PERIOD_MS = 100, PROGRESS_BAR_WIDTH = 50, PROGRESS_ROWS = 24 };
 
 void progress_init(struct progress *p, bool quiet)
@@ -41,20 +43,6 @@ void progress_set(struct progress *p, struct progress_layer *l,
         (void)fprintf(stderr, "%s: %s\n", l->id, state);
 }
 
-void progress_size(uint64_t bytes, char out[16])
-{
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
-    double v = (double)bytes;
-    unsigned u = 0;
-    for (; v >= 1000 && u < 4; u++)
-        v /= 1000;
-    (void)snprintf(out, 16,
-                   v < 10 && u > 0    ? "%.2f%s"
-                   : v < 100 && u > 0 ? "%.1f%s"
-                                      : "%.0f%s",
-                   v, units[u]);
-}
-
 static void progress_line(const struct progress_layer *l)
 {
     char done[16];
@@ -71,8 +59,8 @@ static void progress_line(const struct progress_layer *l)
     if (n < PROGRESS_BAR_WIDTH)
         bar[n] = '>';
     bar[PROGRESS_BAR_WIDTH] = '\0';
-    progress_size(l->done, done);
-    progress_size(l->size, size);
+    sizetext(l->done, done, sizeof(done));
+    sizetext(l->size, size, sizeof(size));
     (void)fprintf(stderr, "\033[2K%s: %s [%s]  %s/%s\n", l->id, l->state, bar,
                   done, size);
 }

@@ -34,5 +34,3 @@ void progress_set(struct progress *p, struct progress_layer *l,
                   const char *state, bool final);
 /* Draw again if it is time to. */
 void progress_draw(struct progress *p, int64_t now_ms, bool force);
-/* "12.3MB", as docker writes sizes. */
-void progress_size(uint64_t bytes, char out[16]);

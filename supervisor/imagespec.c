@@ -10,20 +10,13 @@
 #include "base/imgref.h"
 #include "base/json.h"
 #include "base/path.h"
+#include "supervisor/imagelist.h"
 
 enum { IMAGESPEC_JSON_MAX = 8 << 20, IMAGESPEC_HEX = SHA256_HEX_SIZE - 1 };
 
-int imagespec_lookup(int root, const char *ref, const char *arch, char hex[65],
-                     struct err *e)
+/* Through refs/KEY. */
+static int imagespec_lookup_key(int root, const char *key, char hex[65])
 {
-    struct imgref r;
-    char key[SHA256_HEX_SIZE];
-    int code = imgref_parse(ref, &r, e);
-    if (code == 0)
-        code = imgref_key(&r, arch, key, e);
-    if (code < 0)
-        return code == -ENOENT ? -EINVAL : code;
-
     char path[SHA256_HEX_SIZE + 8];
     char text[IMAGESPEC_HEX + 1] = "";
     (void)snprintf(path, sizeof(path), "refs/%s", key);
@@ -38,6 +31,22 @@ int imagespec_lookup(int root, const char *ref, const char *arch, char hex[65],
     char image[SHA256_HEX_SIZE + 16];
     (void)snprintf(image, sizeof(image), "images/%s.json", hex);
     return faccessat(root, image, F_OK, 0) < 0 ? -ENOENT : 0;
+}
+
+int imagespec_lookup(int root, const char *ref, const char *arch, char hex[65],
+                     struct err *e)
+{
+    struct imgref r;
+    char key[SHA256_HEX_SIZE];
+    int code = imgref_parse(ref, &r, e);
+    if (code == 0)
+        code = imgref_key(&r, arch, key, e);
+    if (code < 0)
+        return code == -ENOENT ? -EINVAL : code;
+    code = imagespec_lookup_key(root, key, hex);
+    if (code == -ENOENT && r.kind == IMGREF_REGISTRY)
+        code = imagelist_find_id(root, ref, hex, e);
+    return code;
 }
 
 const char *imagespec_file(const struct imagespec *i, size_t index)

@@ -15,7 +15,8 @@ struct imagespec {
     size_t fd_count;
 };
 
-/* HEX of a reference that is converted already, through ROOT/refs.
+/* HEX of a reference that is converted already, through ROOT/refs, or of an
+ * image's ID. A name comes before an ID, as docker has it.
  * -ENOENT (no message) if it is not. `root` is the directory fd of ROOT. */
 int imagespec_lookup(int root, const char *ref, const char *arch, char hex[65],
                      struct err *e);

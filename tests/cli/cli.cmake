@@ -4,7 +4,7 @@ target_link_libraries(fake_vmm PRIVATE limpet_host jansson)
 set_target_properties(fake_vmm PROPERTIES OUTPUT_NAME limpet-vmm
   RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fake)
 
-foreach(name run tty life names emulate doctor reference stock)
+foreach(name run tty life names emulate doctor images reference stock)
   add_test(NAME cli_${name} COMMAND python3
     ${CMAKE_SOURCE_DIR}/tests/cli/${name}_test.py)
   set_tests_properties(cli_${name} PROPERTIES TIMEOUT 300 ENVIRONMENT

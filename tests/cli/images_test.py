@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""images, inspect, tag, rmi, image prune on a hand-made store."""
+import hashlib
+import json
+import os
+import re
+
+import harness
+
+
+def image_id(name):
+    return hashlib.sha256(b"manifest" + name.encode()).hexdigest()
+
+
+def rows(box, *flags):
+    p = box.limpet("images", *flags)
+    assert p.returncode == 0, p
+    return [re.split(r" {2,}", line) for line in p.stdout.rstrip("\n").split("\n")]
+
+
+def test_empty_store(box):
+    box.root = box.dir + "/empty"
+    assert box.limpet("images").stdout.startswith("REPOSITORY   TAG   IMAGE ID   CREATED   SIZE")
+    assert box.limpet("images", "-q").stdout == ""
+    p = box.limpet("rmi", "nginx")
+    assert p.returncode == 1 and "No such image: nginx" in p.stderr, p
+
+
+def test_tag_list_remove(box):
+    short = image_id("img")[:12]
+    assert box.limpet("tag", box.image, "web").returncode == 0
+    assert box.limpet("tag", "web", "h.example:5000/a/b:v1").returncode == 0
+    assert box.limpet("tag", short, "other:2").returncode == 0
+    found = {tuple(r[:3]) for r in rows(box)[1:]}
+    assert found == {(box.image, "<none>", short), ("web", "latest", short),
+                     ("h.example:5000/a/b", "v1", short), ("other", "2", short)}, found
+    assert rows(box, "-q") == [[short]] * 4
+    assert [r[0] for r in rows(box, "web")[1:]] == ["web"]
+    assert rows(box, "web:nope")[1:] == []
+    one = json.loads(box.limpet("images", "--format", "json", "other").stdout)
+    assert (one["Repository"], one["Tag"], one["ID"]) == ("other", "2", short), one
+
+    p = box.limpet("rmi", short)
+    assert p.returncode == 1 and "4 names" in p.stderr, p
+    p = box.limpet("rmi", "web", "other:2")
+    assert p.stdout == "Untagged: web\nUntagged: other:2\n", p
+    assert box.limpet("rmi", "-f", short).stdout == f"Untagged: {short}\nDeleted: " \
+        f"sha256:{image_id('img')}\n"
+    for d in ("images", "meta", "layers", "refs"):
+        assert os.listdir(f"{box.root}/{d}") == [], d
+
+
+def test_run_by_name_and_id(box):
+    assert box.limpet("tag", box.image, "web").returncode == 0
+    for ref in ("web", "web:latest", image_id("img")[:12], "sha256:" + image_id("img")):
+        p = box.limpet("run", "--rm", "--pull", "never", ref)
+        assert p.returncode == 0 and p.stdout == "default\n", p
+    p = box.limpet("run", "--rm", "--pull", "never", "0" * 12)
+    assert p.returncode == 125 and "No such image" in p.stderr, p
+
+
+def test_ambiguous_id(box):
+    for i in range(300):
+        box.add_image("more%d" % i)
+    ids = [image_id("more%d" % i) for i in range(300)] + [image_id("img")]
+    start = next(x[:4] for x in ids if sum(y.startswith(x[:4]) for y in ids) == 1)
+    assert len(json.loads(box.limpet("inspect", start).stdout)) == 1
+    twins = [x for x in ids if sum(y[:4] == x[:4] for y in ids) > 1]
+    if twins:
+        p = box.limpet("inspect", twins[0][:4])
+        assert p.returncode == 1 and "several images" in p.stderr, p
+
+
+def test_inspect(box):
+    assert box.limpet("tag", box.image, "web:1").returncode == 0
+    p = box.limpet("inspect", "web:1", "nothing")
+    assert p.returncode == 1 and "No such image: nothing" in p.stderr, p
+    [one] = json.loads(p.stdout)
+    assert one["Id"] == "sha256:" + image_id("img") and one["RepoTags"] == ["web:1"], one
+    assert one["Config"]["Cmd"] == ["echo", "default"] and one["Os"] == "linux", one
+
+
+def test_containers_hold_images(box):
+    p = box.run(flags=["--name", "holder"])
+    assert p.returncode == 0, p
+    p = box.limpet("rmi", box.image)
+    assert p.returncode == 1 and "1 container is made from it" in p.stderr, p
+    p = box.limpet("image", "prune", "-a", "-f")
+    assert p.stdout.startswith("Deleted images: 0\n"), p
+    p = box.limpet("rm", "holder")
+    assert p.returncode == 0, p
+    p = box.limpet("rmi", box.image)
+    assert p.returncode == 0, p
+
+
+def test_prune(box):
+    old = box.image
+    box.add_image("second")
+    orphan = f"{box.root}/layers/{'a' * 64}.data"
+    open(orphan, "w").close()
+    p = box.limpet("image", "prune", input="n\n")
+    assert "Are you sure" in p.stdout and os.path.exists(orphan), p
+    p = box.limpet("image", "prune", input="y\n")
+    assert "Deleted images: 0" in p.stdout and not os.path.exists(orphan), p
+    assert len(os.listdir(box.root + "/images")) == 2
+    p = box.limpet("image", "prune", "--keep-storage", "x")
+    assert p.returncode == 125 and "--keep-storage" in p.stderr, p
+    p = box.limpet("image", "prune", "-f", "--keep-storage", "64GiB")
+    assert "Deleted images: 0" in p.stdout, p
+    p = box.limpet("image", "prune", "-af")
+    assert "Deleted images: 2" in p.stdout, p
+    assert os.listdir(box.root + "/images") == [] and old
+
+
+def test_busy_store(box):
+    import fcntl
+    with open(box.root + "/lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        p = box.limpet("rmi", box.image)
+        assert p.returncode == 1 and "try again" in p.stderr, p
+        assert box.limpet("tag", box.image, "x").returncode == 0
+
+
+def test_bad_names(box):
+    p = box.limpet("tag", box.image, "Bad")
+    assert p.returncode == 1 and "lower case" in p.stderr, p
+    p = box.limpet("tag", box.image, "a@sha256:" + "1" * 64)
+    assert p.returncode == 1 and "digest" in p.stderr, p
+    p = box.limpet("pull", "--frob", "x")
+    assert p.returncode == 125 and "--frob" in p.stderr, p
+
+
+if __name__ == "__main__":
+    harness.main(globals())
