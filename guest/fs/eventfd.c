@@ -91,8 +91,8 @@ static uint32_t eventfd_poll(struct file *f, struct poll_table *pt)
     struct eventfd *e = f->data;
     poll_add(pt, &e->waitq);
     spin_lock(&e->lock);
-    uint32_t r = (e->count > 0 ? EPOLLIN : 0) |
-                 (e->count < EVENTFD_MAX ? EPOLLOUT : 0);
+    uint32_t r =
+        (e->count > 0 ? EPOLLIN : 0) | (e->count < EVENTFD_MAX ? EPOLLOUT : 0);
     spin_unlock(&e->lock);
     return r;
 }
