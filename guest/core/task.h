@@ -71,6 +71,7 @@ struct task {
     bool rseq_event;         /* atomic: look at it before returning to user */
     struct file *dead_files; /* file_put: released, one after another */
     bool putting_files;
+    int32_t policy; /* SCHED_OTHER, SCHED_BATCH or SCHED_IDLE: no effect */
     uint64_t timer_slack; /* PR_SET_TIMERSLACK; 0: the default */
     int32_t exit_code;    /* wait status of this thread */
     bool exiting;

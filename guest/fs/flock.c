@@ -224,10 +224,27 @@ static int flock_list_make(struct inode *i)
     return 0;
 }
 
+/* flock(2) converts by giving up the old lock first: it may be lost. */
+static void flock_give_up(struct inode *i, const struct flock_request *r)
+{
+    if (r->kind != FLOCK_WHOLE || r->type == LX_F_UNLCK)
+        return;
+    LIST_FOR_SAFE(it, next, &i->locks->locks)
+    {
+        struct flock *l = LIST_ENTRY(it, struct flock, node);
+        if (l->owner != r->owner || l->kind != r->kind || l->type == r->type)
+            continue;
+        flock_delete(l);
+        waitq_wake(&i->locks->wait, 0, WAKE_ALL);
+    }
+}
+
 int flock_set(struct inode *i, const struct flock_request *r, bool wait)
 {
     mutex_lock(&flock_mutex);
     int s = flock_list_make(i);
+    if (s == 0)
+        flock_give_up(i, r);
     while (s == 0) {
         const struct flock *holder = flock_find(i, r);
         if (holder == NULL) {

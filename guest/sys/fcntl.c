@@ -146,11 +146,30 @@ static int64_t fcntl_setfl(struct file *f, uint32_t flags)
     return 0;
 }
 
+/* A process, a group (negative) or nobody (0). */
+static int64_t fcntl_set_owner(struct file *f, int32_t who)
+{
+    bool there = who == 0;
+    if (who == INT32_MIN)
+        return -EINVAL;
+    mutex_lock(&proc_lock);
+    if (who > 0)
+        there = task_find(who) != NULL || process_find(who) != NULL;
+    LIST_FOR(it, &proc_list)
+    if (LIST_ENTRY(it, struct process, all_node)->pgid == -who)
+        there = true;
+    mutex_unlock(&proc_lock);
+    if (!there)
+        return -ESRCH;
+    f->owner = who;
+    return 0;
+}
+
 static int64_t fcntl_owner(struct file *f, uint32_t cmd, uint64_t arg)
 {
     struct lx_f_owner_ex ex;
     switch (cmd) {
-    case LX_F_SETOWN: f->owner = (int32_t)arg; return 0;
+    case LX_F_SETOWN: return fcntl_set_owner(f, (int32_t)arg);
     case LX_F_GETOWN: return f->owner;
     case LX_F_SETSIG:
         if (arg > 64)
@@ -163,8 +182,7 @@ static int64_t fcntl_owner(struct file *f, uint32_t cmd, uint64_t arg)
             return -EFAULT;
         if (ex.type < 0 || ex.type > 2)
             return -EINVAL;
-        f->owner = ex.type == 2 ? -ex.pid : ex.pid;
-        return 0;
+        return fcntl_set_owner(f, ex.type == 2 ? -ex.pid : ex.pid);
     default:
         ex.type = f->owner < 0 ? 2 : 1;
         ex.pid = f->owner < 0 ? -f->owner : f->owner;

@@ -68,6 +68,9 @@ int64_t sys_sysinfo(const uint64_t *a)
 
 #define GETRANDOM_FLAGS                                                        \
     7u /* NONBLOCK, RANDOM, INSECURE: seeded from the host */
+#define GRND_RANDOM   2u
+#define GRND_INSECURE 4u
+#define NR_OPEN       1048576u /* fs.nr_open */
 
 int64_t sys_getrandom(const uint64_t *a)
 {
@@ -75,7 +78,8 @@ int64_t sys_getrandom(const uint64_t *a)
     uint64_t size = MIN(a[1], (uint64_t)INT32_MAX);
     uint64_t done = 0;
 
-    if ((a[2] & ~(uint64_t)GETRANDOM_FLAGS) != 0)
+    if ((a[2] & ~(uint64_t)GETRANDOM_FLAGS) != 0 ||
+        (a[2] & (GRND_RANDOM | GRND_INSECURE)) == (GRND_RANDOM | GRND_INSECURE))
         return -EINVAL;
     while (done < size) {
         size_t n = MIN(size - done, sizeof(block));
@@ -132,6 +136,8 @@ static int limit_set(struct process *p, unsigned which,
 {
     if (l->cur > l->max)
         return -EINVAL;
+    if (which == LX_RLIMIT_NOFILE && l->max > NR_OPEN)
+        return -EPERM;
     unsigned long flags = spin_lock_irq(&p->sig_lock);
     bool raise = l->max > p->rlimits[which].max;
     bool ok = !raise || cred_capable(current()->proc, LX_CAP_SYS_RESOURCE);

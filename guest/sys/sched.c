@@ -17,6 +17,7 @@
 #define SCHED_RR            2
 #define SCHED_BATCH         3
 #define SCHED_IDLE          5
+#define SCHED_DEADLINE      6
 #define SCHED_RESET_ON_FORK 0x40000000
 #define SLICE_NS            4000000
 
@@ -95,6 +96,7 @@ static int sched_policy_range(int policy, int32_t *min, int32_t *max)
     case SCHED_OTHER:
     case SCHED_BATCH:
     case SCHED_IDLE:
+    case SCHED_DEADLINE:
         *min = 0;
         *max = 0;
         return 0;
@@ -111,11 +113,19 @@ static int sched_set(uint64_t tid, int policy, uint64_t param)
         return r;
     if (copy_from_user(&priority, uptr(param), sizeof(priority)) < 0)
         return -EFAULT;
-    if (sched_policy_range(policy, &min, &max) < 0 || priority < min ||
+    if (policy == SCHED_DEADLINE ||
+        sched_policy_range(policy, &min, &max) < 0 || priority < min ||
         priority > max)
         return -EINVAL;
     /* Real time is refused as to a user without RLIMIT_RTPRIO. */
-    return max != 0 ? -EPERM : 0;
+    if (max != 0)
+        return -EPERM;
+    struct task *t = sched_target(tid);
+    if (t == NULL)
+        return -ESRCH;
+    t->policy = policy;
+    task_put(t);
+    return 0;
 }
 
 int64_t sys_sched_setscheduler(const uint64_t *a)
@@ -125,14 +135,21 @@ int64_t sys_sched_setscheduler(const uint64_t *a)
 
 int64_t sys_sched_setparam(const uint64_t *a)
 {
-    return sched_set(a[0], SCHED_OTHER, a[1]);
+    int64_t policy = sys_sched_getscheduler(a);
+
+    return policy < 0 ? policy : sched_set(a[0], (int)policy, a[1]);
 }
 
 int64_t sys_sched_getscheduler(const uint64_t *a)
 {
     int r = sched_exists(a[0]);
+    struct task *t = r < 0 ? NULL : sched_target(a[0]);
 
-    return r < 0 ? r : SCHED_OTHER;
+    if (t == NULL)
+        return r < 0 ? r : -ESRCH;
+    r = t->policy;
+    task_put(t);
+    return r;
 }
 
 int64_t sys_sched_getparam(const uint64_t *a)
