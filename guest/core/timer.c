@@ -6,6 +6,11 @@
 #include "guest/core/cpu.h"
 #include "guest/core/sched.h"
 
+/* Interrupts of one CPU come at least this far apart: a program's timer of 1 ns
+ * must not keep the CPU in its interrupts, one nested in the other until the
+ * stack is full. What is due meanwhile comes together. */
+#define TIMER_GAP_NS (100 * 1000u)
+
 void timer_init(struct timer *t, void (*fn)(struct timer *t))
 {
     *t = (struct timer){.fn = fn};
@@ -46,6 +51,8 @@ static void timer_insert(struct cpu *c, struct timer *t)
         at = at->prev;
     list_add_head(at, &t->node);
     t->queued = true;
+    if (c->timer_running != NULL)
+        return; /* in the interrupt: timer_run() arms when it is done */
     if (t->deadline < c->timer_armed) {
         c->timer_armed = t->deadline;
         arch_timer_set(t->deadline);
@@ -106,7 +113,8 @@ static void timer_run(struct cpu *c, nsec_t now)
     }
     if (!list_empty(&c->timers) &&
         timer_of(c->timers.next)->deadline < c->timer_armed) {
-        c->timer_armed = timer_of(c->timers.next)->deadline;
+        c->timer_armed = MAX(timer_of(c->timers.next)->deadline,
+                             arch_clock() + TIMER_GAP_NS);
         arch_timer_set(c->timer_armed);
     }
     spin_unlock(&c->timer_lock);

@@ -31,3 +31,12 @@ if(NOT CMAKE_CROSSCOMPILING)
     SKIP_RETURN_CODE 77 FIXTURES_REQUIRED ubsan ENVIRONMENT
     "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;UBSAN=${CMAKE_BINARY_DIR}/ubsan")
 endif()
+
+# stress-ng, one VM a stressor; LIMPET_STRESS_SECONDS=5 for the long form.
+if(NOT CMAKE_CROSSCOMPILING)
+  add_test(NAME guest_stress COMMAND ${Python3_EXECUTABLE}
+    ${CMAKE_CURRENT_LIST_DIR}/stress_test.py)
+  set_tests_properties(guest_stress PROPERTIES LABELS slow TIMEOUT 900
+    SKIP_RETURN_CODE 77 RUN_SERIAL ON ENVIRONMENT
+    "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;LIMPET_ROOT=${CMAKE_BINARY_DIR}/boot-store")
+endif()
