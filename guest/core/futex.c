@@ -63,10 +63,10 @@ int futex_key(uptr_t at, bool shared, struct futex_key *key)
 
     if ((at.v & 3) != 0)
         return -EINVAL;
-    if (at.v >= USER_END)
-        return -EFAULT;
     key->space = (uintptr_t)as;
     key->at = at.v;
+    if (at.v >= USER_END)
+        return -EFAULT;
     if (!shared)
         return 0;
     if (!aspace_find_vma(as, at.v, &m))
@@ -208,6 +208,16 @@ int64_t futex_wake(uptr_t at, bool shared, uint32_t max, uint32_t bits)
     return futex_wake_key(&key, max, bits);
 }
 
+/* For a thread that ends: one waiter, wherever it looks. */
+static void futex_wake_dead(uint64_t at)
+{
+    struct futex_key key;
+    int r = futex_key(uptr(at), true, &key);
+
+    if (r != -EINVAL) /* of unmapped memory the private key */
+        (void)futex_wake_key(&key, 1, UINT32_MAX);
+}
+
 /* --- requeue --- */
 
 static void futex_lock_two(struct futex_bucket *a, struct futex_bucket *b)
@@ -344,7 +354,7 @@ static void futex_owner_died(uint64_t at, int32_t tid, bool pending)
         return;
     /* It died between unlocking and waking: wake on its behalf. */
     if (pending && val == 0)
-        (void)futex_wake(uptr(at), true, 1, UINT32_MAX);
+        futex_wake_dead(at);
     while ((val & LX_FUTEX_TID_MASK) == (uint32_t)tid) {
         uint32_t to = (val & LX_FUTEX_WAITERS) | LX_FUTEX_OWNER_DIED;
         uint32_t old;
@@ -352,7 +362,7 @@ static void futex_owner_died(uint64_t at, int32_t tid, bool pending)
             return;
         if (old == val) {
             if ((val & LX_FUTEX_WAITERS) != 0)
-                (void)futex_wake(uptr(at), true, 1, UINT32_MAX);
+                futex_wake_dead(at);
             return;
         }
         val = old;
@@ -396,7 +406,7 @@ void futex_task_exit(struct task *t)
         __atomic_load_n(&as->refs, __ATOMIC_RELAXED) + t->proc->thread_count >
             2) {
         (void)put_user_u32(uptr(t->clear_tid), 0);
-        (void)futex_wake(uptr(t->clear_tid), true, 1, UINT32_MAX);
+        futex_wake_dead(t->clear_tid);
     }
     t->clear_tid = 0;
 }

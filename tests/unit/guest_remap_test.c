@@ -173,7 +173,7 @@ static void test_populate(void **state)
     assert_int_equal(CALL(mlock, a + 8 * PG + 5, PG), 0);
     assert_int_equal(as_now()->rss_anon, 26);
     assert_int_equal(CALL(mlock, a + 9 * PG, 2 * PG), -ENOMEM);
-    assert_int_equal(CALL(mlock, a, UINT64_MAX), -ENOMEM);
+    assert_int_equal(CALL(mlock, a, UINT64_MAX), 0); /* rounds to nothing */
     assert_int_equal(CALL(munlock, a, 4 * PG), 0);
     assert_int_equal(CALL(mlockall, 0), -EINVAL);
     assert_int_equal(CALL(mlockall, 3), 0);
