@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Pipes and FIFOs: a ring of bytes whose pages are allocated when first used
- * and, except for the first one, freed when the pipe is empty; an empty pipe
- * starts again at its first byte, so small traffic touches one page.
+ * Pipes and FIFOs: reading, writing, opening, closing. The ring is pipe_ring.c.
  * The pipe's mutex is held while bytes are copied from and to programs: a page
  * fault takes no pipe lock.
  */
@@ -22,22 +20,8 @@
 #include "guest/fs/file.h"
 #include "guest/fs/fs.h"
 #include "guest/fs/inode.h"
+#include "guest/fs/pipe_impl.h"
 #include "guest/fs/poll.h"
-
-#define PIPE_BUF      4096u
-#define PIPE_SIZE     65536u
-#define PIPE_SIZE_MAX (1u << 20)
-
-struct pipe {
-    struct mutex lock; /* all but the queues */
-    paddr_t *pages;    /* size / PAGE_SIZE, 0: not there */
-    uint32_t size;     /* capacity, power of two pages */
-    uint32_t start;    /* of the first byte, below size */
-    uint32_t used;
-    uint32_t readers, writers; /* open files */
-    uint32_t reader_opens, writer_opens;
-    struct waitq read_wait, write_wait, open_wait;
-};
 
 static const struct file_ops pipe_ops;
 
@@ -46,36 +30,9 @@ bool file_is_pipe(const struct file *f)
     return f->ops == &pipe_ops;
 }
 
-static struct pipe *pipe_of(const struct file *f)
+struct pipe *pipe_of(const struct file *f)
 {
     return f->inode->pipe;
-}
-
-static struct pipe *pipe_alloc(void)
-{
-    struct pipe *p = kzalloc(sizeof(*p));
-    if (p == NULL)
-        return NULL;
-    p->pages = kzalloc(PIPE_SIZE / PAGE_SIZE * sizeof(paddr_t));
-    if (p->pages == NULL) {
-        kfree(p);
-        return NULL;
-    }
-    p->size = PIPE_SIZE;
-    mutex_init(&p->lock);
-    waitq_init(&p->read_wait);
-    waitq_init(&p->write_wait);
-    waitq_init(&p->open_wait);
-    return p;
-}
-
-static void pipe_free_pages(struct pipe *p, uint32_t from)
-{
-    for (uint32_t i = from; i < p->size / PAGE_SIZE; i++) {
-        if (p->pages[i] != 0)
-            page_put(p->pages[i]);
-        p->pages[i] = 0;
-    }
 }
 
 void pipe_free(struct inode *i)
@@ -84,60 +41,12 @@ void pipe_free(struct inode *i)
     if (p == NULL)
         return;
     i->pipe = NULL;
-    pipe_free_pages(p, 0);
-    kfree(p->pages);
-    kfree(p);
-}
-
-/* --- the ring; p->lock held --- */
-
-static int64_t pipe_take(struct pipe *p, struct uio *u)
-{
-    int64_t done = 0;
-    while (u->left > 0 && p->used > 0) {
-        uint32_t in_page = p->start & (uint32_t)PAGE_MASK;
-        uint32_t n = MIN(p->used, (uint32_t)PAGE_SIZE - in_page);
-        const uint8_t *from = page_virt(p->pages[p->start / PAGE_SIZE]);
-        int64_t r = uio_put(u, from + in_page, n);
-        if (r <= 0)
-            return done > 0 ? done : r;
-        p->start = (p->start + (uint32_t)r) & (p->size - 1);
-        p->used -= (uint32_t)r;
-        done += r;
-    }
-    if (p->used == 0) {
-        p->start = 0;
-        pipe_free_pages(p, 1);
-    }
-    return done;
-}
-
-static int64_t pipe_give(struct pipe *p, struct uio *u)
-{
-    int64_t done = 0;
-    while (u->left > 0 && p->used < p->size) {
-        uint32_t end = (p->start + p->used) & (p->size - 1);
-        uint32_t in_page = end & (uint32_t)PAGE_MASK;
-        uint32_t n = MIN(p->size - p->used, (uint32_t)PAGE_SIZE - in_page);
-        paddr_t *page = &p->pages[end / PAGE_SIZE];
-        if (*page == 0)
-            *page = page_alloc(0, 0);
-        if (*page == 0)
-            return done > 0 ? done : -ENOMEM;
-        uint8_t *to = page_virt(*page);
-        int64_t r = uio_get(u, to + in_page, n);
-        if (r <= 0)
-            return done > 0 ? done : r;
-        p->used += (uint32_t)r;
-        done += r;
-    }
-    return done;
+    pipe_destroy(p);
 }
 
 /* --- read and write --- */
 
-/* Give up the lock until *q is woken and `cond` may have changed. */
-static int pipe_sleep(struct pipe *p, struct waitq *q)
+int pipe_sleep(struct pipe *p, struct waitq *q)
 {
     struct waiter w;
     waiter_init(&w);
@@ -149,6 +58,22 @@ static int pipe_sleep(struct pipe *p, struct waitq *q)
     return r;
 }
 
+void pipe_wake_readers(struct pipe *p)
+{
+    waitq_wake(&p->read_wait, EPOLLIN | EPOLLRDNORM, WAKE_ALL);
+}
+
+void pipe_wake_writers(struct pipe *p)
+{
+    if (pipe_room(p) >= PIPE_BUF)
+        waitq_wake(&p->write_wait, EPOLLOUT | EPOLLWRNORM, WAKE_ALL);
+}
+
+static bool pipe_nonblock(const struct file *f, const struct uio *u)
+{
+    return u->nowait || (f->flags & LX_O_NONBLOCK) != 0;
+}
+
 static int64_t pipe_read(struct file *f, struct uio *u, uint64_t *pos)
 {
     struct pipe *p = pipe_of(f);
@@ -158,18 +83,16 @@ static int64_t pipe_read(struct file *f, struct uio *u, uint64_t *pos)
     int64_t r;
     mutex_lock(&p->lock);
     for (;;) {
-        bool was_full = p->size - p->used < PIPE_BUF;
+        bool was_full = pipe_room(p) < PIPE_BUF;
         r = pipe_take(p, u);
         if (r != 0) {
-            if (was_full && p->size - p->used >= PIPE_BUF)
+            if (was_full && pipe_room(p) >= PIPE_BUF)
                 waitq_wake(&p->write_wait, EPOLLOUT | EPOLLWRNORM, 1);
             break;
         }
         if (p->writers == 0)
             break; /* end of file */
-        r = (f->flags & LX_O_NONBLOCK) != 0 || u->nowait
-                ? -EAGAIN
-                : pipe_sleep(p, &p->read_wait);
+        r = pipe_nonblock(f, u) ? -EAGAIN : pipe_sleep(p, &p->read_wait);
         if (r < 0)
             break;
     }
@@ -180,25 +103,26 @@ static int64_t pipe_read(struct file *f, struct uio *u, uint64_t *pos)
     return r;
 }
 
-static int64_t pipe_broken(int64_t done)
+int64_t pipe_broken(int64_t done)
 {
     struct lx_siginfo si;
-    if (done > 0)
-        return done;
     signal_info(&si, LX_SIGPIPE, LX_SI_USER);
     (void)signal_send_task(current(), &si);
-    return -EPIPE;
+    return done > 0 ? done : -EPIPE;
 }
 
 /* Bytes taken by the ring, 0: there is no room now. */
-static int64_t pipe_write_some(struct pipe *p, struct uio *u, uint64_t total)
+static int64_t pipe_write_some(struct pipe *p, struct uio *u, uint64_t total,
+                               bool packet)
 {
-    uint32_t room = p->size - p->used;
+    uint32_t room = pipe_room(p);
+    uint64_t max = packet ? MIN(u->left, (uint64_t)PIPE_BUF) : u->left;
     /* POSIX: up to PIPE_BUF bytes go in at once or not at all. */
-    if (room == 0 || (total <= PIPE_BUF && room < u->left))
+    if (room == 0 || (total <= PIPE_BUF && room < u->left) ||
+        (packet && room < max))
         return 0;
     bool was_empty = p->used == 0;
-    int64_t r = pipe_give(p, u);
+    int64_t r = pipe_give(p, u, max, packet);
     if (r > 0)
         waitq_wake(&p->read_wait, EPOLLIN | EPOLLRDNORM,
                    was_empty ? WAKE_ALL : 1);
@@ -217,21 +141,20 @@ static int64_t pipe_write(struct file *f, struct uio *u, uint64_t *pos)
             mutex_unlock(&p->lock);
             return pipe_broken(done);
         }
-        int64_t r = pipe_write_some(p, u, total);
+        bool packet = (f->flags & LX_O_DIRECT) != 0;
+        int64_t r = pipe_write_some(p, u, total, packet);
         if (r > 0) {
             done += r;
             continue;
         }
         if (r == 0)
-            r = (f->flags & LX_O_NONBLOCK) != 0 || u->nowait
-                    ? -EAGAIN
-                    : pipe_sleep(p, &p->write_wait);
+            r = pipe_nonblock(f, u) ? -EAGAIN : pipe_sleep(p, &p->write_wait);
         if (r < 0) {
             done = done > 0 ? done : r;
             break;
         }
     }
-    bool room = p->size - p->used >= PIPE_BUF;
+    bool room = pipe_room(p) >= PIPE_BUF;
     mutex_unlock(&p->lock);
     if (room && done > 0) /* other writers may fit too */
         waitq_wake(&p->write_wait, EPOLLOUT | EPOLLWRNORM, 1);
@@ -260,7 +183,7 @@ static uint32_t pipe_poll(struct file *f, struct poll_table *pt)
             bits |= EPOLLHUP;
     }
     if ((f->mode & FILE_WRITE) != 0) {
-        if (p->size - MIN(used, p->size) >= PIPE_BUF)
+        if (pipe_room(p) >= PIPE_BUF)
             bits |= EPOLLOUT | EPOLLWRNORM;
         if (readers == 0)
             bits |= EPOLLERR;
@@ -283,10 +206,10 @@ static void pipe_release(struct file *f)
         p->readers--;
     if ((f->mode & FILE_WRITE) != 0)
         p->writers--;
-    if (p->readers == 0 && p->writers == 0) {
-        p->used = 0; /* nobody can read what is left */
-        p->start = 0;
-        pipe_free_pages(p, 0);
+    if (p->readers == 0 && p->writers == 0 && p->used > 0) {
+        uint8_t *rest; /* nobody can read what is left */
+        while (p->used > 0)
+            pipe_consume(p, pipe_front(p, p->used, &rest));
     }
     mutex_unlock(&p->lock);
     waitq_wake(&p->read_wait, EPOLLHUP | EPOLLIN, WAKE_ALL);
@@ -309,36 +232,6 @@ int64_t pipe_size(struct file *f)
     return pipe_of(f)->size;
 }
 
-/* Move the contents to the front of a ring of `size` bytes. */
-static int pipe_resize(struct pipe *p, uint32_t size)
-{
-    uint32_t count = size / (uint32_t)PAGE_SIZE;
-    paddr_t *pages = kzalloc(count * sizeof(paddr_t));
-    if (pages == NULL)
-        return -ENOMEM;
-    struct uio u;
-    struct uio_seg seg;
-    struct pipe n = {.pages = pages, .size = size};
-    while (p->used > 0) {
-        uint32_t in_page = p->start & (uint32_t)PAGE_MASK;
-        uint32_t part = MIN(p->used, (uint32_t)PAGE_SIZE - in_page);
-        uint8_t *from = page_virt(p->pages[p->start / PAGE_SIZE]);
-        uio_kernel(&u, &seg, from + in_page, part);
-        /* Fits: the caller checked. */
-        if (pipe_give(&n, &u) != (int64_t)part)
-            break; /* no memory: the rest of the page is lost with -ENOMEM */
-        p->start = (p->start + part) & (p->size - 1);
-        p->used -= part;
-    }
-    pipe_free_pages(p, 0);
-    kfree(p->pages);
-    p->pages = pages;
-    p->size = size;
-    p->start = 0;
-    p->used = n.used;
-    return 0;
-}
-
 int64_t pipe_set_size(struct file *f, uint64_t size)
 {
     struct pipe *p = pipe_of(f);
@@ -351,9 +244,7 @@ int64_t pipe_set_size(struct file *f, uint64_t size)
     if (want > PIPE_SIZE_MAX && !cred_capable(proc, LX_CAP_SYS_RESOURCE))
         return -EPERM;
     mutex_lock(&p->lock);
-    int64_t r = want < p->used ? -EBUSY : 0;
-    if (r == 0 && want != p->size)
-        r = pipe_resize(p, want);
+    int64_t r = want != p->size ? pipe_resize(p, want) : 0;
     if (r == 0)
         r = p->size;
     mutex_unlock(&p->lock);
@@ -369,7 +260,7 @@ int pipe_new(struct file **r, struct file **w, uint32_t flags)
     if (i == NULL)
         return -ENOMEM;
     i->pipe = pipe_alloc();
-    uint32_t status = flags & LX_O_NONBLOCK;
+    uint32_t status = flags & (LX_O_NONBLOCK | LX_O_DIRECT);
     *r = NULL;
     *w = NULL;
     if (i->pipe != NULL) {

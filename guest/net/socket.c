@@ -76,7 +76,7 @@ static int64_t sockfile_read(struct file *f, struct uio *u, uint64_t *pos)
     (void)pos;
     if (u->left == 0)
         return 0;
-    if ((f->flags & LX_O_NONBLOCK) != 0)
+    if (u->nowait || (f->flags & LX_O_NONBLOCK) != 0)
         m.flags = LX_MSG_DONTWAIT;
     int64_t r = s->io->recv(s, &m);
     control_fini(&m.control); /* read(2) has no place for them */
@@ -88,7 +88,7 @@ static int64_t sockfile_write(struct file *f, struct uio *u, uint64_t *pos)
     struct socket *s = f->data;
     struct message m = {.u = u};
     (void)pos;
-    if ((f->flags & LX_O_NONBLOCK) != 0)
+    if (u->nowait || (f->flags & LX_O_NONBLOCK) != 0)
         m.flags = LX_MSG_DONTWAIT;
     return s->io->send(s, &m);
 }

@@ -9,7 +9,7 @@
     X(openat) X(openat2) X(close) X(close_range) \
     X(read) X(write) X(readv) X(writev) X(pread64) X(pwrite64) \
     X(preadv) X(pwritev) X(preadv2) X(pwritev2) X(lseek) \
-    X(sendfile) X(copy_file_range) \
+    X(sendfile) X(copy_file_range) X(splice) X(tee) X(vmsplice) \
     X(fstat) X(newfstatat) X(statx) X(statfs) X(fstatfs) \
     X(faccessat) X(faccessat2) X(readlinkat) \
     X(fchmod) X(fchmodat) X(fchown) X(fchownat) X(utimensat) \

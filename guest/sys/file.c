@@ -185,7 +185,7 @@ int64_t sys_dup3(const uint64_t *a)
 
 static int64_t pipe_common(uint64_t to, uint32_t flags)
 {
-    const uint32_t known = LX_O_CLOEXEC | LX_O_NONBLOCK;
+    const uint32_t known = LX_O_CLOEXEC | LX_O_NONBLOCK | LX_O_DIRECT;
     if ((flags & ~known) != 0)
         return -EINVAL;
     struct file *r, *w;

@@ -363,7 +363,7 @@ int64_t sys_copy_file_range(const uint64_t *a)
     if (r == 0 && a[3] != 0)
         r = pos_get(a[3], &out_pos);
     if (r < 0)
-        return r;
+        return r == -EINVAL ? -EOVERFLOW : r;
     struct copy c = {.in_pos = a[1] != 0 ? &in_pos : NULL,
                      .out_pos = a[3] != 0 ? &out_pos : NULL,
                      .left = MIN(a[4], RW_MAX)};

@@ -12,6 +12,7 @@
 #include "guest/core/sched.h"
 #include "guest/core/signal.h"
 #include "guest/core/uio.h"
+#include "guest/fs/pipe.h"
 #include "guest/fs/poll.h"
 #include "tests/unit/guest_fs_env.h"
 
@@ -104,12 +105,14 @@ static void test_nonblock_and_atomic(void **state)
     assert_int_equal(give(wr, block, sizeof(block)), 65536);
     assert_int_equal(give(wr, block, 1), -EAGAIN);
     assert_int_equal(wr->ops->poll(wr, NULL), 0);
+    /* Room is counted in pages: one that was begun does not count. */
     assert_int_equal(take(rd, block, 100), 100);
-    /* 100 bytes of room: PIPE_BUF and less goes in whole or not at all. */
-    assert_int_equal(give(wr, block, 101), -EAGAIN);
-    assert_int_equal(give(wr, block, 100), 100);
-    assert_int_equal(take(rd, block, 200), 200);
-    assert_int_equal(give(wr, block, 5000), 200);
+    assert_int_equal(give(wr, block, 100), -EAGAIN);
+    assert_int_equal(take(rd, block, 3996), 3996);
+    assert_int_equal(give(wr, block, 1), 1);
+    /* PIPE_BUF and less goes in whole or not at all, more as it fits. */
+    assert_int_equal(give(wr, block, 4096), -EAGAIN);
+    assert_int_equal(give(wr, block, 5000), 4095);
     assert_int_equal(take(rd, block, sizeof(block)), 65536);
 }
 
@@ -128,6 +131,28 @@ static void test_small_traffic_touches_one_page(void **state)
     page_stats(&after);
     assert_int_equal(after.free, before.free);
     assert_int_equal(after.high, before.high);
+}
+
+/* O_DIRECT: each write is a packet, and takes a page's place. */
+static void test_packets(void **state)
+{
+    (void)state;
+    char buf[8];
+    wr->flags |= LX_O_DIRECT | LX_O_NONBLOCK;
+    rd->flags |= LX_O_NONBLOCK;
+    for (unsigned n = 0; n < 16; n++)
+        assert_int_equal(give(wr, "packet", 6), 6);
+    assert_int_equal(give(wr, "x", 1), -EAGAIN);
+    assert_int_equal(wr->ops->poll(wr, NULL), 0);
+    assert_int_equal(take(rd, buf, 3), 3); /* the rest is dropped */
+    assert_int_equal(take(rd, buf, 8), 6);
+    assert_int_equal(give(wr, "x", 1), 1);
+    assert_int_equal(pipe_set_size(rd, 4096), -EBUSY);
+    assert_int_equal(pipe_set_size(rd, 131072), 131072);
+    for (unsigned n = 0; n < 14; n++)
+        assert_int_equal(take(rd, buf, 8), 6);
+    assert_int_equal(take(rd, buf, 8), 1);
+    assert_int_equal(take(rd, buf, 8), -EAGAIN);
 }
 
 static void reader(void *arg)
@@ -308,6 +333,7 @@ int main(void)
         TEST(test_bytes_in_order),
         TEST(test_nonblock_and_atomic),
         TEST(test_small_traffic_touches_one_page),
+        TEST(test_packets),
         TEST(test_reader_waits),
         TEST(test_writer_waits),
         TEST(test_broken_pipe),
