@@ -11,10 +11,15 @@ nsec_t clock_now(void)
     return arch_clock();
 }
 
+uint64_t clock_wall_base(void)
+{
+    return arch_clock_wall_base() +
+           __atomic_load_n(&wall_offset, __ATOMIC_RELAXED);
+}
+
 uint64_t clock_wall(void)
 {
-    return arch_clock_wall_base() + arch_clock() +
-           __atomic_load_n(&wall_offset, __ATOMIC_RELAXED);
+    return clock_wall_base() + arch_clock();
 }
 
 void clock_set_wall(uint64_t ns)

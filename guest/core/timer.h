@@ -24,5 +24,6 @@ void timer_interrupt(void);
 nsec_t clock_now(void);
 /* CLOCK_REALTIME, nanoseconds since 1970. */
 uint64_t clock_wall(void);
+uint64_t clock_wall_base(void); /* its distance to clock_now() */
 /* settimeofday(2): moves the offset of this VM only. */
 void clock_set_wall(uint64_t ns);

@@ -76,7 +76,7 @@ static int vdso_make(void)
         return -ENOMEM;
     struct vdso_data *d = page_virt(vdso.pages[0]);
     arch_vdso_clock(d);
-    d->wall_base = clock_wall() - clock_now();
+    d->wall_base = clock_wall_base();
     __atomic_store_n(&vdso.data, d, __ATOMIC_RELEASE);
     return 0;
 }
