@@ -113,7 +113,7 @@ static void datagrams(void)
     T("send_closed", send(b, "x", 1, 0));
     T("send_closed", send(b, "x", 1, 0));
     static char big[300000];
-    T("too_long", sendto(u, big, 300000, 0, NULL, 0));
+    /* Without a peer Linux 6.1 says ENOTCONN, 6.18 EMSGSIZE. */
     a = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
     con(u, "b");
     T("too_long_connected", send(u, big, 300000, 0));
