@@ -3,9 +3,11 @@
 """run.py PLATFORM [--smoke] [NAME-PREFIX...]: run the cases of cases.py.
 
 PLATFORM: kvm (this machine's /dev/kvm), emulate (QEMU without KVM), native
-(only the oracle). Prints one TAP line per case. Environment: LIMPET_BIN (build/
-bin), LIMPET_IMAGES, LIMPET_ROOT; LIMPET_LOAD_S: servers too, so
-many seconds under load; LIMPET_FLAGS: more options of `limpet run`;
+(only the oracle), emulate-arm64 (QEMU runs the kernel and the images of arm64,
+the oracle those of amd64; LIMPET_ARM64 is the cross build, build-arm64). Prints
+one TAP line per case. Environment: LIMPET_BIN (build/bin), LIMPET_IMAGES,
+LIMPET_ROOT; LIMPET_LOAD_S: servers too, so many seconds under load;
+LIMPET_FLAGS: more options of `limpet run`;
 LAB: this is an emulated host, with more time for each case. Images without this
 machine's platform are left out. Exit 77 with a SKIP line when the platform is
 not there."""
@@ -25,16 +27,18 @@ from cases import ARCH, CASES  # noqa: E402
 BIN = os.environ.get("LIMPET_BIN", "build/bin")
 IMAGES = os.environ.get("LIMPET_IMAGES", "build/images")
 BUILT = os.path.join(BIN, "../images")  # what the build itself makes
-LIMIT_S = {"kvm": 150 if "LAB" in os.environ else 30, "emulate": 180, "native": 150}
+LIMIT_S = {"kvm": 150 if "LAB" in os.environ else 30, "emulate": 180, "emulate-arm64": 180, "native": 150}
+ARM64 = os.environ.get("LIMPET_ARM64", "build-arm64")
 FLAGS = os.environ.get("LIMPET_FLAGS", "").split()
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Lines that only say where they ran.
 NOISE = re.compile(r"^limpet: .*emulat.*\n", re.M)
 
 
-def image_path(name):
+def image_path(name, platform=""):
     path = os.path.join(IMAGES, name)
-    return path if os.path.exists(os.path.join(path, "index.json")) else os.path.join(BUILT, name)
+    return path if os.path.exists(os.path.join(path, "index.json")) else os.path.join(
+        os.path.join(ARM64, "images") if platform == "emulate-arm64" else BUILT, name)
 
 
 class Roots:
@@ -82,9 +86,11 @@ def guest_command(platform, case):
     command = [os.path.join(BIN, "limpet"), "run", "--rm"]
     if case.stdin is not None:
         command.append("-i")
-    if platform == "emulate":
+    if platform.startswith("emulate"):
         command += ["--accel", "emulate"]
-    return command + FLAGS + case.flags + ["oci:" + image_path(case.image)] + case.cmd
+    if platform == "emulate-arm64":
+        command += ["--platform", "linux/arm64"]
+    return command + FLAGS + case.flags + ["oci:" + image_path(case.image, platform)] + case.cmd
 
 
 def native_command(roots, case):
@@ -155,9 +161,10 @@ def judge(case, got, oracle):
     return None
 
 
-def image_there(case):
+def image_there(platform, case):
     """It is made, and for this machine (or the case wants another's)."""
-    layout = image_path(case.image)
+    layout = image_path(case.image, platform)
+    arch = "arm64" if platform == "emulate-arm64" else ARCH
     try:
         with open(os.path.join(layout, "index.json")) as f:
             digest = json.load(f)["manifests"][0]["digest"]
@@ -165,7 +172,19 @@ def image_there(case):
             there = [m["platform"]["architecture"] for m in json.load(f)["manifests"]]
     except (OSError, KeyError):
         return False
-    return case.foreign or ARCH in there
+    if case.foreign:
+        return arch == ARCH
+    return arch in there and case.only in (None, arch)
+
+
+def arm64_libexec(folder):
+    """Our programs and the kernel of the cross build in one place."""
+    os.mkdir(folder)
+    for build, start in ((BIN, "limpet-vmm"), (BIN, "limpet-image"), (os.path.join(ARM64, "bin"), "limpet-kernel.arm64")):
+        for name in os.listdir(build):
+            if name.startswith(start):
+                os.symlink(os.path.abspath(os.path.join(build, name)), os.path.join(folder, name))
+    os.environ["LIMPET_LIBEXEC"] = folder
 
 
 def platform_missing(platform):
@@ -173,6 +192,10 @@ def platform_missing(platform):
         return "/dev/kvm cannot be opened"
     if platform == "emulate" and subprocess.run(["which", "qemu-system-x86_64"], capture_output=True).returncode:
         return "qemu-system-x86_64 is not installed"
+    if platform == "emulate-arm64" and subprocess.run(["which", "qemu-system-aarch64"], capture_output=True).returncode:
+        return "qemu-system-aarch64 is not installed"
+    if platform == "emulate-arm64" and not os.path.exists(f"{ARM64}/bin/limpet-kernel.arm64.image"):
+        return f"{ARM64}/bin has no limpet-kernel.arm64.image: build with cmake/aarch64.cmake"
     if os.geteuid() != 0:
         return "the oracle needs root (chroot, mount)"
     return None
@@ -191,9 +214,11 @@ def main():
               (platform != "emulate" or c.smoke or prefixes) and
               (not c.load or prefixes or "LIMPET_LOAD_S" in os.environ) and
               (c.smoke or not smoke) and
-              (platform != "native" or c.native) and image_there(c)]
+              (platform != "native" or c.native) and image_there(platform, c)]
     with tempfile.TemporaryDirectory() as folder:
         roots = Roots(folder)
+        if platform == "emulate-arm64":
+            arm64_libexec(os.path.join(folder, "libexec"))
         print(f"1..{len(chosen)}")
         for n, case in enumerate(chosen, 1):
             oracle = run(native_command(roots, case), case, LIMIT_S["native"]) if case.native or platform == "native" else None

@@ -36,6 +36,6 @@
 #define ARM_TCR 0x20b5103510
 
 /* SCTLR_EL1 (D17.2.118) without the MMU: RES1 bits, caches, stack alignment
- * checks, and for EL0: CTR_EL0, DC ZVA, cache maintenance, WFI, WFE. SPAN
- * stays set until PAN is known to exist. */
-#define ARM_SCTLR 0x34d5d99c
+ * checks, and for EL0: CTR_EL0, DC ZVA, cache maintenance, WFE; WFI traps, for
+ * there is no tick to end it. SPAN stays set until PAN is known to exist. */
+#define ARM_SCTLR 0x34d4d99c

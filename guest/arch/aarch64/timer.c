@@ -11,7 +11,10 @@
 
 #define CNTV_ENABLE UINT64_C(1)
 #define CNTV_OFF    UINT64_C(0)
-#define CNTKCTL_EL0 UINT64_C(2) /* EL0VCTEN: programs read CNTVCT_EL0 */
+/* CNTKCTL_EL1: D17.11.15 */
+#define CNTKCTL_EL0    UINT64_C(2) /* EL0VCTEN: programs read CNTVCT_EL0 */
+#define CNTKCTL_EVENTS UINT64_C(4) /* EVNTEN: WFE ends now and then */
+#define EVENTS_HZ      10000       /* as Linux has it: HWCAP_EVTSTRM */
 
 #define TIMER_VIRTUAL 2 /* in `interrupts`: secure, physical, virtual, EL2 */
 #define TIMER_PPI     11
@@ -60,12 +63,23 @@ void clock_init(const struct boot_info *bi)
     timer_find();
 }
 
+/* The bit of the counter whose rising edge is nearest to EVENTS_HZ. */
+static uint64_t event_bit(void)
+{
+    uint64_t div = counter_hz / EVENTS_HZ;
+    unsigned bit = 63 - (unsigned)__builtin_clzll(div | 1);
+
+    if (bit > 0 && !(div >> (bit - 1) & 1))
+        bit--;
+    return MIN(bit, 15u);
+}
+
 void clock_cpu_init(void)
 {
     struct cpu *c = arch_this_cpu();
 
     ARM_WRITE("cntv_ctl_el0", CNTV_OFF);
-    ARM_WRITE("cntkctl_el1", CNTKCTL_EL0);
+    ARM_WRITE("cntkctl_el1", CNTKCTL_EL0 | CNTKCTL_EVENTS | event_bit() << 4);
     ARM_ISB();
     gic->cpu_init(c, GIC_PPI + timer_ppi);
 }
