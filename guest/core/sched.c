@@ -503,7 +503,10 @@ void sched_init(void)
     for (uint32_t i = 0; i < MIN(cpu_possible, BOOT_CPU_MAX); i++) {
         struct cpu *c = &cpus[i];
         struct task *t = &boot_tasks[i];
-        *t = (struct task){.state = TASK_SLEEPING, .cpu = i, .refs = 1};
+        memset(t, 0, sizeof(*t)); /* no copy of it on this stack */
+        t->state = TASK_SLEEPING;
+        t->cpu = i;
+        t->refs = 1;
         list_init(&t->run_node);
         t->affinity = UINT64_MAX;
         t->on_cpu = true;
