@@ -289,7 +289,9 @@ static int launch_prepare(struct launch *l, const struct run_opts *o,
 static int launch_run(struct launch *l, const struct run_opts *o, struct err *e)
 {
     l->memory = o->memory != 0 ? o->memory : host_memory();
-    l->vcpus = o->emulate ? 1 : o->vcpus != 0 ? o->vcpus : host_vcpus();
+    unsigned most = o->emulate ? host_emulated_vcpus(&l->host) : UINT_MAX;
+    l->vcpus = o->vcpus != 0 ? o->vcpus : o->emulate ? 1 : host_vcpus();
+    l->vcpus = l->vcpus < most ? l->vcpus : most;
     json_t *config = launch_state_config(l, o);
     if (config == NULL)
         return err_set(e, -EINVAL, "the image's name is not UTF-8");

@@ -116,6 +116,7 @@ static void emulate_main(struct spawn *spawn)
 static void emulate_fill(struct emulate *m, const struct config *c)
 {
     m->qemu.memory = c->memory;
+    m->qemu.cpus = c->vcpus;
     m->qemu.kernel = c->kernel_fd;
     m->qemu.log = c->vmm_log_fd;
     m->host = (struct emuhost){
@@ -149,10 +150,8 @@ pid_t emulate_start(const struct host *h, const struct config *c,
         return blob;
     m.qemu.disk = disk;
     m.qemu.blob = blob;
-    (void)fprintf(stderr,
-                  "limpet: emulating with %s and one CPU: slow and "
-                  "right\n",
-                  h->qemu);
+    (void)fprintf(stderr, "limpet: emulating with %s and %s: slow and right\n",
+                  h->qemu, c->vcpus == 1 ? "one CPU" : "several CPUs");
 
     const int fds[EMULATE_FDS] = {
         disk,         blob,         c->kernel_fd, c->vmm_log_fd, c->stdin_fd,

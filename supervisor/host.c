@@ -117,6 +117,11 @@ uint64_t host_memory(void)
     return size / HOST_MEMORY_STEP * HOST_MEMORY_STEP;
 }
 
+unsigned host_emulated_vcpus(const struct host *h)
+{
+    return strcmp(h->arch, "arm64") == 0 ? HOST_VCPUS_DEFAULT : 1;
+}
+
 unsigned host_vcpus(void)
 {
     int n = get_nprocs();

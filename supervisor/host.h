@@ -29,6 +29,8 @@ int host_open(const struct host *h, const char *name, struct err *e);
 
 uint64_t host_memory(void); /* default of -m: bytes, multiple of 2 MiB */
 unsigned host_vcpus(void);  /* default of --vcpus */
+/* How many our kernel can have under QEMU: it drives no second one on x86. */
+unsigned host_emulated_vcpus(const struct host *h);
 
 /* The store's root: `option` (may be NULL), LIMPET_ROOT, or the default. */
 int host_root(const char *option, char out[PATH_MAX], struct err *e);

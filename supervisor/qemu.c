@@ -91,6 +91,7 @@ int qemu_make_disk(const struct imagespec *image, struct err *e)
 /* Arguments that are numbers: filled in once, then pointed to. */
 struct qemu_args {
     char memory[QEMU_ARG_SIZE];
+    char cpus[QEMU_ARG_SIZE];
     char kernel[QEMU_ARG_SIZE];
     char blob[QEMU_ARG_SIZE];
     char disk[QEMU_ARG_SIZE];
@@ -104,6 +105,7 @@ static void qemu_format(const struct qemu *q, struct qemu_args *a)
 {
     (void)snprintf(a->memory, QEMU_ARG_SIZE, "%lluM",
                    (unsigned long long)(q->memory >> 20));
+    (void)snprintf(a->cpus, QEMU_ARG_SIZE, "%u", q->cpus);
     (void)snprintf(a->kernel, QEMU_ARG_SIZE, "/proc/self/fd/%d", q->kernel);
     (void)snprintf(a->blob, QEMU_ARG_SIZE, "/proc/self/fd/%d", q->blob);
     (void)snprintf(a->disk, QEMU_ARG_SIZE,
@@ -160,7 +162,7 @@ static void qemu_fill(struct qemu_args *a, const struct qemu_machine *m)
                 noconfig[] = "-no-user-config", noreboot[] = "-no-reboot",
                 display[] = "-display", serial[] = "virtio-serial-device",
                 blk[] = "virtio-blk-device,drive=root",
-                rng[] = "virtio-rng-device", tcg[] = "tcg", one[] = "1",
+                rng[] = "virtio-rng-device", tcg[] = "tcg",
                 modern[] = "virtio-mmio.force-legacy=false", none[] = "none";
     static char ports[BOOT_PORT_COUNT][QEMU_ARG_SIZE] = {
         [BOOT_PORT_STDIO] = "virtserialport,chardev=port0,name=limpet.stdio",
@@ -175,7 +177,7 @@ static void qemu_fill(struct qemu_args *a, const struct qemu_machine *m)
     qemu_add(a, global, modern);
     qemu_add(a, accel, tcg);
     qemu_add(a, cpu, m->cpu);
-    qemu_add(a, smp, one);
+    qemu_add(a, smp, a->cpus);
     qemu_add(a, memory, a->memory);
     qemu_add(a, kernel, a->kernel);
     qemu_add(a, initrd, a->blob);

@@ -17,7 +17,8 @@ struct qemu {
     char path[4096]; /* of the emulator */
     bool arm;        /* -M virt instead of -M microvm */
     uint64_t memory; /* bytes */
-    int kernel;      /* fds, borrowed */
+    unsigned cpus;
+    int kernel; /* fds, borrowed */
     int blob;
     int disk;                   /* VMDK descriptor */
     int log;                    /* its own messages */

@@ -49,6 +49,8 @@ CASES = [
     Case("frames", "frames", smoke=True, only=("amd64", "registers and frames of x86-64")),
     Case("frames_arm64", "frames", smoke=True, only=("arm64", "the same of arm64"), code=0,
          out="frames: all right\n"),
+    Case("frames_arm64_smp", "frames", flags=["--vcpus", "2"], smoke=True, only=("arm64", "the same on two CPUs"), code=0,
+         out="frames: all right\n"),
     sh("stdout_stderr", "echo out; echo err >&2; exit 3", smoke=True),
     sh("stdin", "cat; echo end", stdin="one\ntwo\n", smoke=True),
     sh("stdin_large", "md5sum", stdin="0123456789abcdef\n" * 60000),
