@@ -14,9 +14,7 @@ OTHER = "arm64" if ARCH == "amd64" else "amd64"
 class Case:
     def __init__(self, name, image, *cmd, flags=(), stdin=None, code=None, out=None, err=None,
                  smoke=False, native=True, slow=False, lines=False, foreign=False, entry=None,
-                 limit=0, load=False):
-                 smoke=False, native=True, slow=False, lines=False, foreign=False,
-                 only=(None, None)):
+                 limit=0, load=False, only=(None, None)):
         self.name, self.image, self.cmd = name, image, list(cmd)
         self.flags, self.stdin = list(flags), stdin
         self.code, self.out, self.err = code, out, err  # out, err: regular expressions
