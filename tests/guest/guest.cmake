@@ -40,3 +40,12 @@ if(NOT CMAKE_CROSSCOMPILING)
     SKIP_RETURN_CODE 77 RUN_SERIAL ON ENVIRONMENT
     "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;LIMPET_ROOT=${CMAKE_BINARY_DIR}/boot-store")
 endif()
+
+# The kernel's own small system call test, from Debian's source package.
+if(NOT CMAKE_CROSSCOMPILING)
+  add_test(NAME guest_nolibc COMMAND ${Python3_EXECUTABLE}
+    ${CMAKE_CURRENT_LIST_DIR}/nolibc_test.py)
+  set_tests_properties(guest_nolibc PROPERTIES LABELS slow TIMEOUT 900
+    SKIP_RETURN_CODE 77 ENVIRONMENT
+    "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;NOLIBC=${CMAKE_BINARY_DIR}/nolibc;LIMPET_ROOT=${CMAKE_BINARY_DIR}/boot-store")
+endif()
