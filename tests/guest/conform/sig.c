@@ -334,6 +334,8 @@ static void faults(void)
     int fd = t_file("f", 100);
     char *ro, *none, *file, *gone;
 
+    (void)zero; /* used on x86-64 */
+    (void)one;
     sigaction(SIGSEGV, &sa, NULL);
     sigaction(SIGBUS, &sa, NULL);
     sigaction(SIGFPE, &sa, NULL);

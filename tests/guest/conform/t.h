@@ -30,6 +30,16 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Calls that arm64 never had: ENOSYS there. */
+#if !defined(SYS_poll)
+#define SYS_epoll_wait   -1
+#define SYS_epoll_create -1
+#define SYS_poll         -1
+#define SYS_select       -1
+#define SYS_dup2         -1
+#define SYS_pause        -1
+#endif
+
 /* A result: the value when it is not -1, else the name of errno. */
 #define T(label, expr) t_value(label, (long)(expr))
 /* The same where the value says nothing (a descriptor, an address): "ok". */
