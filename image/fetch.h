@@ -30,7 +30,7 @@ enum fetch_op {
 enum {
     FETCH_NAME_SIZE = 144,
     FETCH_WORKERS_MAX = 4,
-    FETCH_NO_SLOT = UINT32_MAX,
+    FETCH_NO_SLOT = INT32_MAX,
 };
 
 struct fetch_ask {

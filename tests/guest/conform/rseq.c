@@ -121,7 +121,7 @@ static void stay_badly(void)
     _exit(1);
 }
 
-static volatile int stop, inside;
+static volatile int stop;
 
 static void *flusher(void *arg)
 {
