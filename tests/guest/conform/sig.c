@@ -323,7 +323,7 @@ static void on_fault(int signo, siginfo_t *si, void *uc)
             t_say(label, "no fault");                                          \
         } else {                                                               \
             t_say(label, "sig=%d code=%d off=%ld", s_, info.si_code,           \
-                  (long)((uintptr_t)info.si_addr - (uintptr_t)(base)));          \
+                  (long)((uintptr_t)info.si_addr - (uintptr_t)(base)));        \
         }                                                                      \
     } while (0)
 
