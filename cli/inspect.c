@@ -107,8 +107,8 @@ static json_t *inspect_image(const struct imagespec *i, const char *hex,
 static int inspect_add(const struct state *s, const char *ref, const char *arch,
                        json_t *to, struct err *e)
 {
-    char hex[SHA256_HEX_SIZE];
-    struct imagespec i;
+    char hex[SHA256_HEX_SIZE] = "";
+    struct imagespec i = {0};
     struct imagelist_entry *list = NULL;
     size_t count = 0;
     int code = imagespec_lookup(s->root, ref, arch, hex, e);

@@ -65,9 +65,9 @@ static int rmi_resolve(const struct state *s, const char *ref, const char *arch,
 static int rmi_one(const struct state *s, const char *ref, const char *arch,
                    bool force, struct err *e)
 {
-    char key[SHA256_HEX_SIZE];
-    char hex[SHA256_HEX_SIZE];
-    struct imagestore_removed gone;
+    char key[SHA256_HEX_SIZE] = "";
+    char hex[SHA256_HEX_SIZE] = "";
+    struct imagestore_removed gone = {0};
     int code = rmi_resolve(s, ref, arch, key, hex, e);
     if (code == 0)
         code = imagestore_remove(s, key[0] != '\0' ? key : NULL, hex, force,

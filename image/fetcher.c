@@ -423,10 +423,9 @@ static void fetcher_on_ask(struct fetcher *f, struct fetch_ask *a)
     if (a->op == FETCH_LAYER && a->slot < f->pipe_count) {
         t = &f->layers[a->slot];
         pipe = f->pipes[a->slot];
-    } else if (a->op != FETCH_MANIFEST && a->op != FETCH_DOCUMENT) {
-        ok = false;
-    } else if (a->size > FETCHER_DOCUMENT_MAX) {
-        ok = false;
+    } else {
+        ok = ok && (a->op == FETCH_MANIFEST || a->op == FETCH_DOCUMENT) &&
+             a->size <= FETCHER_DOCUMENT_MAX;
     }
     if (!ok || t->state != TRANSFER_IDLE || transfer_begin(t, a, pipe) < 0) {
         (void)err_set(&f->failed, -EPROTO, "the converter asked nonsense");

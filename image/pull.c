@@ -23,6 +23,9 @@ enum { PULL_PIPE_SIZE = 1 << 20 };
 
 /* The other processes of a pull. */
 struct pull {
+    const struct image_request *q;
+    struct store *s;
+    char key[SHA256_HEX_SIZE]; /* of its reference */
     pid_t converter;
     int life; /* at its end when converter and workers are gone */
     int sock;
@@ -38,11 +41,10 @@ static unsigned pull_worker_count(void)
     return cpus < FETCH_WORKERS_MAX ? (unsigned)cpus : FETCH_WORKERS_MAX;
 }
 
-static int pull_fork(struct pull *p, struct store *s,
-                     const struct image_request *q, struct err *e)
+static int pull_fork(struct pull *p, struct err *e)
 {
     int socks[2];
-    int reads[FETCH_WORKERS_MAX];
+    int reads[FETCH_WORKERS_MAX] = {-1, -1, -1, -1};
     unsigned count = pull_worker_count();
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks) < 0)
         return err_set(e, -errno, "socketpair: %s", strerror(errno));
@@ -66,7 +68,7 @@ static int pull_fork(struct pull *p, struct store *s,
         (void)close(socks[0]);
         for (unsigned i = 0; i < count; i++)
             (void)close(p->pipes[i]);
-        converter_main(s, q, socks[1], reads, count);
+        converter_main(p->s, p->q, socks[1], reads, count);
     }
     int code =
         p->converter < 0 ? err_set(e, -errno, "fork: %s", strerror(errno)) : 0;
@@ -94,33 +96,30 @@ static void pull_end(struct pull *p)
     }
 }
 
-static int pull_put_ref(struct store *s, const char *key,
-                        const struct image_request *q,
-                        const struct fetcher_result *r, const char *challenge,
-                        struct err *e)
+static int pull_put_ref(const struct pull *p, const struct fetcher_result *r,
+                        const char *challenge, struct err *e)
 {
     char text[2048];
     (void)snprintf(text, sizeof(text), "docker://%.767s\nsha256:%s\n%.1023s",
-                   q->ref->path, r->root, challenge);
-    return store_put_ref(s, key, r->hex, text, e);
+                   p->q->ref->path, r->root, challenge);
+    return store_put_ref(p->s, p->key, r->hex, text, e);
 }
 
 /* Whether the tag still leads where it led: 1, 0, or an error. */
-static int pull_check_tag(struct store *s, struct fetcher *f, const char *key,
+static int pull_check_tag(const struct pull *p, struct fetcher *f,
                           char hex[SHA256_HEX_SIZE], struct err *e)
 {
     char root[SHA256_HEX_SIZE];
     char challenge[FETCHER_CHALLENGE_SIZE];
     char now[SHA256_HEX_SIZE];
-    if (store_find_ref(s, key, hex) < 0 ||
-        store_read_origin(s, key, root, challenge) < 0)
+    if (store_find_ref(p->s, p->key, hex) < 0 ||
+        store_read_origin(p->s, p->key, root, challenge) < 0)
         return 0;
     int code = fetcher_head(f, challenge, now, e);
     return code < 0 ? code : strcmp(now, root) == 0;
 }
 
-static int pull_fetch(struct pull *p, struct store *s, struct fetcher *f,
-                      const struct image_request *q, const char *key,
+static int pull_fetch(const struct pull *p, struct fetcher *f,
                       struct fetcher_result *r, struct err *e)
 {
     static const char go = 'g';
@@ -128,7 +127,7 @@ static int pull_fetch(struct pull *p, struct store *s, struct fetcher *f,
         return err_set(e, -EIO, "the converter ended unexpectedly");
     int code = fetcher_serve(f, p->sock, p->pipes, p->pipe_count, r, e);
     if (code == 0)
-        code = pull_put_ref(s, key, q, r, fetcher_challenge(f), e);
+        code = pull_put_ref(p, r, fetcher_challenge(f), e);
     return code;
 }
 
@@ -144,25 +143,24 @@ int pull_image(struct store *s, const struct image_request *q,
         .limit_rate = o->limit_rate,
         .backoff_ms = o->backoff_ms,
     };
-    char key[SHA256_HEX_SIZE];
-    struct pull p = {0};
+    struct pull p = {.q = q, .s = s};
     struct fetcher *f = NULL;
     struct fetcher_result r;
     (void)signal(SIGPIPE, SIG_IGN);
-    int code = imgref_key(q->ref, q->arch, key, e);
+    int code = imgref_key(q->ref, q->arch, p.key, e);
     if (code == 0)
         code = store_sweep(s, e);
     if (code == 0)
-        code = pull_fork(&p, s, q, e);
+        code = pull_fork(&p, e);
     if (code == 0)
         code = fetcher_new(&fo, &f, e);
     if (code == 0)
         code = q->ref->name.digest[0] == '\0'
-                   ? pull_check_tag(s, f, key, hex, e)
-                   : store_find_ref(s, key, hex) == 0;
+                   ? pull_check_tag(&p, f, hex, e)
+                   : store_find_ref(s, p.key, hex) == 0;
     *result = code == 1 ? PULL_UP_TO_DATE : PULL_FETCHED;
     if (code == 0) {
-        code = pull_fetch(&p, s, f, q, key, &r, e);
+        code = pull_fetch(&p, f, &r, e);
         if (code == 0)
             memcpy(hex, r.hex, SHA256_HEX_SIZE);
     }

@@ -89,15 +89,16 @@ int registry_parse_token(const char *text, size_t size, char *out, size_t room,
     const char *token = json_string_value(json_object_get(doc, "token"));
     if (token == NULL)
         token = json_string_value(json_object_get(doc, "access_token"));
+    size_t n = token != NULL ? strlen(token) : 0;
     int code = 0;
-    if (token == NULL || strlen(token) >= room)
+    if (n == 0 || n >= room)
         code = err_set(e, -EINVAL, "%s: no token, or too long a one", where);
     /* It goes into a header. */
-    for (const char *p = token; code == 0 && *p != '\0'; p++)
-        if (*p <= ' ' || *p >= 0x7f)
+    for (size_t i = 0; i < n && code == 0; i++)
+        if (token[i] <= ' ' || token[i] >= 0x7f)
             code = err_set(e, -EINVAL, "%s: a malformed token", where);
     if (code == 0)
-        memcpy(out, token, strlen(token) + 1);
+        (void)snprintf(out, room, "%s", token);
     json_decref(doc);
     return code;
 }

@@ -47,14 +47,13 @@ int remote_answer(const struct remote *r, struct fetch_answer *out,
     return remote_read_all(r->sock, out, sizeof(*out), e);
 }
 
-static int remote_get(const struct remote *r, enum fetch_op op,
-                      const char *name, size_t max, char **out, size_t *size,
-                      struct err *e)
+/* A document of at most ask->size bytes; the caller frees *out. */
+static int remote_get(const struct remote *r, struct fetch_ask *ask, char **out,
+                      size_t *size, struct err *e)
 {
-    struct fetch_ask ask = {.op = op, .slot = FETCH_NO_SLOT, .size = max};
-    struct fetch_answer a;
-    (void)snprintf(ask.name, sizeof(ask.name), "%s", name);
-    int code = remote_ask(r, &ask, e);
+    struct fetch_answer a = {0};
+    ask->slot = FETCH_NO_SLOT;
+    int code = remote_ask(r, ask, e);
     if (code == 0)
         code = remote_answer(r, &a, e);
     if (code < 0)
@@ -63,8 +62,9 @@ static int remote_get(const struct remote *r, enum fetch_op op,
         *e = a.failed;
         return e->code;
     }
-    if (a.size > max)
-        return err_set(e, -EPROTO, "%.100s: more than was asked for", name);
+    if (a.size > ask->size)
+        return err_set(e, -EPROTO, "%.100s: more than was asked for",
+                       ask->name);
     AUTO_FREE char *text = malloc((size_t)a.size + 1);
     if (text == NULL)
         return err_set(e, -ENOMEM, "out of memory");
@@ -96,12 +96,12 @@ static void remote_note_config(struct remote *r, const char *text, size_t size)
 static int remote_fetch_root(struct remote *r, size_t max, struct err *e)
 {
     const struct regname *n = r->name;
-    char name[FETCH_NAME_SIZE];
-    (void)snprintf(name, sizeof(name), "%s%s",
+    struct fetch_ask ask = {.op = FETCH_MANIFEST, .size = max};
+    const char *name = ask.name;
+    (void)snprintf(ask.name, sizeof(ask.name), "%s%s",
                    n->digest[0] != '\0' ? "sha256:" : "",
                    n->digest[0] != '\0' ? n->digest : n->tag);
-    int code = remote_get(r, FETCH_MANIFEST, name, max, &r->root_text,
-                          &r->root_size, e);
+    int code = remote_get(r, &ask, &r->root_text, &r->root_size, e);
     if (code < 0)
         return code;
     sha256_text(r->root_text, r->root_size, r->root);
@@ -134,13 +134,13 @@ static int remote_copy(const char *text, size_t n, size_t max, char **out,
 static int remote_read_blob(struct remote *r, const char *hex, size_t max,
                             char **out, size_t *size, struct err *e)
 {
-    char name[FETCH_NAME_SIZE];
+    struct fetch_ask ask = {.size = max};
     if (strcmp(hex, r->root) == 0)
         return remote_copy(r->root_text, r->root_size, max, out, size, e);
     bool blob = strcmp(hex, r->config) == 0;
-    (void)snprintf(name, sizeof(name), "sha256:%s", hex);
-    int code = remote_get(r, blob ? FETCH_DOCUMENT : FETCH_MANIFEST, name, max,
-                          out, size, e);
+    ask.op = blob ? FETCH_DOCUMENT : FETCH_MANIFEST;
+    (void)snprintf(ask.name, sizeof(ask.name), "sha256:%s", hex);
+    int code = remote_get(r, &ask, out, size, e);
     if (code == 0 && !blob)
         remote_note_config(r, *out, *size);
     return code;

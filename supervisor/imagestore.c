@@ -160,45 +160,49 @@ static int imagestore_collect(const struct state *s,
     return code;
 }
 
+/* A locked store, what it had when it was locked, what went since. */
+struct imagestore_view {
+    const struct state *s;
+    struct imagelist_entry *list;
+    size_t count;
+    struct imagestore_removed *out;
+};
+
 /* Its names, then its record: without that it does not exist. */
-static void imagestore_drop(const struct state *s,
-                            const struct imagelist_entry *list, size_t count,
-                            const char *hex, struct imagestore_removed *out)
+static void imagestore_drop(const struct imagestore_view *v, const char *hex)
 {
     char path[SHA256_HEX_SIZE + 16];
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(list[i].hex, hex) != 0 || list[i].key[0] == '\0')
+    for (size_t i = 0; i < v->count; i++) {
+        if (strcmp(v->list[i].hex, hex) != 0 || v->list[i].key[0] == '\0')
             continue;
-        (void)snprintf(path, sizeof(path), "refs/%s", list[i].key);
-        imagestore_unlink(s, path, out);
-        out->names++;
+        (void)snprintf(path, sizeof(path), "refs/%s", v->list[i].key);
+        imagestore_unlink(v->s, path, v->out);
+        v->out->names++;
     }
     (void)snprintf(path, sizeof(path), "images/%.64s.json", hex);
-    imagestore_unlink(s, path, out);
-    out->images++;
+    imagestore_unlink(v->s, path, v->out);
+    v->out->images++;
 }
 
-static unsigned imagestore_names(const struct imagelist_entry *list,
-                                 size_t count, const char *hex)
+static unsigned imagestore_names(const struct imagestore_view *v,
+                                 const char *hex)
 {
     unsigned n = 0;
-    for (size_t i = 0; i < count; i++)
-        n += list[i].key[0] != '\0' && strcmp(list[i].hex, hex) == 0;
+    for (size_t i = 0; i < v->count; i++)
+        n += v->list[i].key[0] != '\0' && strcmp(v->list[i].hex, hex) == 0;
     return n;
 }
 
-static int imagestore_remove_from(const struct state *s,
-                                  const struct imagelist_entry *list,
-                                  size_t count, const char *key,
-                                  const char *hex, bool force,
-                                  struct imagestore_removed *out, struct err *e)
+static int imagestore_remove_from(const struct imagestore_view *v,
+                                  const char *key, const char *hex, bool force,
+                                  struct err *e)
 {
-    unsigned names = imagestore_names(list, count, hex);
+    unsigned names = imagestore_names(v, hex);
     if (key != NULL && names > 1) {
         char path[SHA256_HEX_SIZE + 8];
         (void)snprintf(path, sizeof(path), "refs/%.64s", key);
-        imagestore_unlink(s, path, out);
-        out->names++;
+        imagestore_unlink(v->s, path, v->out);
+        v->out->names++;
         return 0;
     }
     if (names > 1 && !force)
@@ -206,30 +210,29 @@ static int imagestore_remove_from(const struct state *s,
                        "image %.12s has %u names; remove them one by one, or "
                        "give -f",
                        hex, names);
-    unsigned users = imagestore_users(s, hex, e);
+    unsigned users = imagestore_users(v->s, hex, e);
     if (users > 0 && !force)
         return err_set(e, -EBUSY,
                        "image %.12s: %u container%s made from it; remove %s "
                        "with limpet rm, or give -f",
                        hex, users, users == 1 ? " is" : "s are",
                        users == 1 ? "it" : "them");
-    imagestore_drop(s, list, count, hex, out);
-    return imagestore_collect(s, out, e);
+    imagestore_drop(v, hex);
+    return imagestore_collect(v->s, v->out, e);
 }
 
 int imagestore_remove(const struct state *s, const char *key, const char *hex,
                       bool force, struct imagestore_removed *out, struct err *e)
 {
-    struct imagelist_entry *list = NULL;
-    size_t count = 0;
+    struct imagestore_view v = {.s = s, .out = out};
     *out = (struct imagestore_removed){0};
     AUTO_CLOSE int lock = imagestore_lock(s, LOCK_EX, e);
     if (lock < 0)
         return lock;
-    int code = imagelist_read(s->root, &list, &count, e);
+    int code = imagelist_read(s->root, &v.list, &v.count, e);
     if (code == 0)
-        code = imagestore_remove_from(s, list, count, key, hex, force, out, e);
-    free(list);
+        code = imagestore_remove_from(&v, key, hex, force, e);
+    free(v.list);
     return code;
 }
 
@@ -253,39 +256,37 @@ static uint64_t imagestore_total(const struct state *s)
 }
 
 /* The list is newest first: from its end on. */
-static int imagestore_prune_from(const struct state *s,
-                                 const struct imagelist_entry *list,
-                                 size_t count, bool all, uint64_t keep,
-                                 struct imagestore_removed *out, struct err *e)
+static int imagestore_prune_from(const struct imagestore_view *v, bool all,
+                                 uint64_t keep, struct err *e)
 {
     int code = 0;
-    for (size_t i = count; i-- > 0 && code == 0;) {
-        bool named = imagestore_names(list, count, list[i].hex) > 0;
+    for (size_t i = v->count; i-- > 0 && code == 0;) {
+        const char *hex = v->list[i].hex;
+        bool named = imagestore_names(v, hex) > 0;
         char path[SHA256_HEX_SIZE + 16];
-        (void)snprintf(path, sizeof(path), "images/%s.json", list[i].hex);
-        if (faccessat(s->root, path, F_OK, 0) < 0 || (named && !all))
+        (void)snprintf(path, sizeof(path), "images/%s.json", hex);
+        if (faccessat(v->s->root, path, F_OK, 0) < 0 || (named && !all))
             continue;
-        if (imagestore_users(s, list[i].hex, e) > 0 ||
-            (keep > 0 && imagestore_total(s) <= keep))
+        if (imagestore_users(v->s, hex, e) > 0 ||
+            (keep > 0 && imagestore_total(v->s) <= keep))
             continue;
-        imagestore_drop(s, list, count, list[i].hex, out);
-        code = imagestore_collect(s, out, e);
+        imagestore_drop(v, hex);
+        code = imagestore_collect(v->s, v->out, e);
     }
-    return code == 0 ? imagestore_collect(s, out, e) : code;
+    return code == 0 ? imagestore_collect(v->s, v->out, e) : code;
 }
 
 int imagestore_prune(const struct state *s, bool all, uint64_t keep,
                      struct imagestore_removed *out, struct err *e)
 {
-    struct imagelist_entry *list = NULL;
-    size_t count = 0;
+    struct imagestore_view v = {.s = s, .out = out};
     *out = (struct imagestore_removed){0};
     AUTO_CLOSE int lock = imagestore_lock(s, LOCK_EX, e);
     if (lock < 0)
         return lock;
-    int code = imagelist_read(s->root, &list, &count, e);
+    int code = imagelist_read(s->root, &v.list, &v.count, e);
     if (code == 0)
-        code = imagestore_prune_from(s, list, count, all, keep, out, e);
-    free(list);
+        code = imagestore_prune_from(&v, all, keep, e);
+    free(v.list);
     return code;
 }
