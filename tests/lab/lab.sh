@@ -108,7 +108,7 @@ download_x86_64() {
 download_arm64() {
     "$TOP/tools/sysroot.sh" arm64 "$CACHE/root" linux-image-cloud-arm64 busybox-static bash \
         coreutils util-linux mount grep sed findutils tar gzip procps iproute2 debianutils strace \
-        python3-minimal libpython3-stdlib libarchive13 libssl3 libjansson4 libfdt1 libcmocka0 || die "cannot download the arm64 userland"
+        python3-minimal libpython3-stdlib libarchive13 libcurl4 libssl3 libjansson4 libfdt1 libcmocka0 || die "cannot download the arm64 userland"
     ln -sfn bash "$CACHE/root/usr/bin/sh"
     ln -sfn python3.11 "$CACHE/root/usr/bin/python3"
     printf 'root:x:0:0:root:/root:/bin/bash\n' >"$CACHE/root/etc/passwd"
