@@ -80,6 +80,7 @@ else
     run "$work/cov" -R '^unit_' -j2
     tools/coverage.py "$work/cov" || failed=1
     step "everything on the real programs"
+    [ $mode != long ] || export LIMPET_LONG=1
     if [ $mode = long ]; then run "$work" -j2; else run "$work" -LE long -j2; fi
 fi
 [ $failed = 0 ] && step "all passed" || step "FAILED"

@@ -16,7 +16,7 @@ if [ "$what" != inside ]; then
         for try in 1 2; do
             "$here/../lab/lab.sh" --arch arm64 --cpu "$1" --gic "$2" --timeout 900 \
                 --share "$build" --share "$images" -- \
-                env LIST="$3" "$here/arm64.sh" inside "$build" "$images"
+                env LIST="$3" LIMPET_LONG="${LIMPET_LONG-}" "$here/arm64.sh" inside "$build" "$images"
             status=$?
             [ $status = 124 ] || break
             echo "# the emulated host froze"

@@ -25,6 +25,8 @@ class Case:
         self.entry = entry  # what the image's entrypoint is, if not as usual
         self.limit = limit  # seconds more than usual
         self.load = load  # seconds long: by name, or when LIMPET_LOAD_S is set
+        # Of the system calls and the programs, not of the platform.
+        self.breadth = lines or image in ("redis", "nginx", "mosquitto", "perl", "shell", "jobs")
         self.native = native and out is None and code is None
 
 

@@ -6,7 +6,7 @@
 here=$(cd "$(dirname "$0")" && pwd)
 for try in 1 2; do
     "$here/../lab/lab.sh" --timeout 700 -- env LIMPET_BIN="$1" LIMPET_IMAGES="$2" \
-        LIMPET_ROOT=/tmp/store python3 "$here/run.py" kvm
+        LIMPET_ROOT=/tmp/store LIMPET_LONG="${LIMPET_LONG-}" python3 "$here/run.py" kvm
     status=$?
     [ $status = 124 ] && [ $try = 1 ] || exit $status
     echo "# the emulated host froze: once more"
