@@ -218,7 +218,7 @@ def main():
     chosen = [c for c in CASES if (not prefixes or any(c.name.startswith(p) for p in prefixes)) and
               (platform != "emulate" or c.smoke or prefixes) and
               (not c.load or prefixes or "LIMPET_LOAD_S" in os.environ) and
-              (not c.breadth or prefixes or platform == "kvm" and not short_of_time()) and
+              (not c.breadth or prefixes or platform in ("kvm", "native") and not short_of_time()) and
               (c.smoke or not smoke) and
               (platform != "native" or c.native) and image_there(platform, c)]
     with tempfile.TemporaryDirectory() as folder:
