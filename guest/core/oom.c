@@ -30,8 +30,10 @@ static int64_t oom_badness(struct process *p, int64_t total, uint64_t *anon)
     return pages;
 }
 
-/* The process with most; one that is dying already counts as the choice: its
- * memory is on the way. */
+/* The process with most, of equals the youngest, as Linux; one that is dying
+ * already counts as the choice: its memory is on the way. The VM ends with
+ * process 1, so another that holds half as much goes before it: its
+ * children hold what it held when it forked. */
 static struct process *oom_choose(bool *dying, uint64_t *anon)
 {
     struct page_stats stats;
@@ -47,7 +49,9 @@ static struct process *oom_choose(bool *dying, uint64_t *anon)
             *dying = true;
             return p;
         }
-        if (b > most) {
+        if (p->pid == 1 && b > 0)
+            b /= 2;
+        if (b >= most && b != OOM_NEVER) {
             most = b;
             worst = p;
             *anon = held;

@@ -33,9 +33,22 @@ static struct task *pid_hash[PID_HASH];
 static uint64_t pid_used[PID_MAX / 64];
 static int32_t pid_next = 1;
 static bool pid_wrapped;
+static uint32_t pid_count; /* in use: threads, zombies too */
+static uint32_t pid_limit;
+
+uint32_t process_threads_max(void)
+{
+    return pid_limit;
+}
 
 void process_init(void)
 {
+    struct page_stats s;
+
+    page_stats(&s);
+    /* Their stacks may take an eighth of RAM, as in Linux. */
+    uint64_t fit = s.total / (8 * TASK_STACK_SIZE / PAGE_SIZE);
+    pid_limit = (uint32_t)MIN(MAX(fit, UINT64_C(20)), (uint64_t)PID_MAX);
     aspace_init();
     if (proc_init == NULL)
         return;
@@ -43,6 +56,7 @@ void process_init(void)
     memset(pid_used, 0, sizeof(pid_used));
     pid_next = 1;
     pid_wrapped = false;
+    pid_count = 0;
     list_init(&proc_list);
     mutex_init(&proc_lock);
     proc_init = NULL;
@@ -67,7 +81,8 @@ int32_t pid_alloc(void)
     unsigned long flags = spin_lock_irq(&pid_lock);
     int32_t found = -EAGAIN;
 
-    for (unsigned tries = 0; tries < PID_MAX; tries++) {
+    for (unsigned tries = 0; tries < PID_MAX && pid_count < pid_limit;
+         tries++) {
         if (pid_next >= PID_MAX) {
             pid_next = PID_RESERVED;
             pid_wrapped = true;
@@ -78,6 +93,7 @@ int32_t pid_alloc(void)
         if ((*word & bit) != 0 || (pid_wrapped && pid_named(pid)))
             continue;
         *word |= bit;
+        pid_count++;
         found = pid;
         break;
     }
@@ -90,6 +106,7 @@ void pid_free(int32_t pid)
     unsigned long flags = spin_lock_irq(&pid_lock);
 
     pid_used[pid / 64] &= ~(UINT64_C(1) << (pid % 64));
+    pid_count--;
     spin_unlock_irq(&pid_lock, flags);
 }
 

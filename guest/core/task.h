@@ -240,6 +240,8 @@ struct session *process_set_session(struct process *p, struct session *s);
 void process_vfork_release(struct process *p);
 /* CPU time of live and dead threads. */
 void process_times(struct process *p, nsec_t *utime, nsec_t *stime);
+/* kernel.threads-max: -EAGAIN beyond it, for root too. */
+uint32_t process_threads_max(void);
 /* Live threads of all processes; of one real uid (RLIMIT_NPROC). */
 uint32_t process_count_threads(void);
 /* The session's name leaves or a new one: setsid(2). */

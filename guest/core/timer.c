@@ -7,8 +7,8 @@
 #include "guest/core/sched.h"
 
 /* Interrupts of one CPU come at least this far apart: a program's timer of 1 ns
- * must not keep the CPU in its interrupts, one nested in the other until the
- * stack is full. What is due meanwhile comes together. */
+ * must not keep the CPU in its interrupts. What is due meanwhile comes
+ * together. */
 #define TIMER_GAP_NS (100 * 1000u)
 
 void timer_init(struct timer *t, void (*fn)(struct timer *t))

@@ -86,14 +86,8 @@ static uint64_t ram_pages(void)
     return s.total;
 }
 
-/* Each needs a kernel stack and as much again, of an eighth of RAM. */
-static uint32_t threads_max(void)
-{
-    return (uint32_t)MIN(ram_pages() / 8 / 8 * 4, UINT64_C(32768));
-}
-
 SYS_VALUE(show_pid_max, "%u", 32768u)
-SYS_VALUE(show_threads_max, "%u", threads_max())
+SYS_VALUE(show_threads_max, "%u", process_threads_max())
 SYS_VALUE(show_cap_last_cap, "%u", 40u)
 SYS_VALUE(show_ngroups_max, "%u", (unsigned)GROUPS_MAX)
 SYS_VALUE(show_core_pattern, "%s", "core")

@@ -128,6 +128,59 @@ CASES = [
          err=r"limpet: guest out of memory: killed \w+ \(pid \d+\)"),
     Case("oom_main", "busybox", "tail", "/dev/zero", flags=["-m", "64m"], code=137,
          err=r"limpet: guest out of memory: killed tail \(pid 1\)"),
+    # Programs without end get an error inside 64 MiB, and the VM goes on.
+    Case("bomb_fork", "busybox", "sh", "-c", "f() { f & f; }; (f) 2>/dev/null; sleep 1; echo alive",
+         flags=["-m", "64m"], code=0, out="alive\n"),
+    Case("bomb_threads", "python3", "python3", "-c", """
+import threading
+threading.stack_size(65536); e = threading.Event(); ts = []
+try:
+    for i in range(40000): t = threading.Thread(target=e.wait); t.start(); ts.append(t)
+except RuntimeError as x: print(x)
+limit = int(open("/proc/sys/kernel/threads-max").read())
+print(len(ts) < limit); e.set(); [t.join() for t in ts]
+t = threading.Thread(target=print, args=("alive",)); t.start(); t.join()
+""", flags=["-m", "64m"], code=0, out="can't start new thread\nTrue\nalive\n"),
+    Case("bomb_children", "python3", "python3", "-c", """
+import os, signal
+kids = []
+try:
+    while True:
+        p = os.fork()
+        if p == 0: b = bytearray(2 << 20); signal.pause()
+        kids.append(p)
+except OSError as x: print(x.errno in (11, 12), len(kids) < 40000, flush=True)
+for k in kids: os.kill(k, 15)
+ends = {os.waitpid(k, 0)[1] for k in kids}
+print(9 in ends, ends <= {9, 15}, flush=True); os._exit(os.system("echo alive"))
+""", flags=["-m", "64m"], code=0, out="True True\nTrue True\nalive\n", err="killed python3"),
+    Case("bomb_open", "python3", "python3", "-c", """
+import errno, os, resource
+def every(fn):
+    fds = []; e = 0
+    while e == 0:
+        try: fds += fn()
+        except OSError as x: e = x.errno
+    for f in fds: os.close(f)
+    print(errno.errorcode[e], len(fds))
+def full():
+    r, w = os.pipe(); os.write(w, b"x" * 65536); return [r, w]
+def null(): return [os.open("/dev/null", 0)]
+every(null); resource.setrlimit(resource.RLIMIT_NOFILE, (200000, 200000)); every(full); every(null)
+""", flags=["-m", "64m"], code=0, out="EMFILE 1021\nENOMEM \\d+\nEMFILE 1999\\d\\d\n"),
+    Case("bomb_map", "python3", "python3", "-c", """
+import ctypes, errno
+l = ctypes.CDLL(None, use_errno=True); p = ctypes.c_void_p; z = ctypes.c_size_t
+l.mmap.restype = p; l.mmap.argtypes = [p, z, ctypes.c_int, ctypes.c_int, ctypes.c_int, z]; l.mprotect.argtypes = [p, z, ctypes.c_int]
+def map(size): return l.mmap(None, size, 3, 0x4022, -1, 0)
+def error(): return errno.errorcode[ctypes.get_errno()]
+at = map(1 << 30); n = 0
+while l.mprotect(at + n * 8192, 4096, 1) == 0: n += 1
+print(error(), n)
+n = 0
+while map(1 << 40) != 2 ** 64 - 1: n += 1
+print(error(), n)
+""", flags=["-m", "64m"], code=0, out="ENOMEM 32\\d\\d\\d\nENOMEM \\d+\n"),
     sh("fork_bomb_bounded", "ulimit -p 50 2>/dev/null; f() { f & f; }; (sleep 0.1); echo alive"),
     # --- bash ---
     bash("bash_hello", "echo $BASH_VERSION | cut -c1-3; echo {1..5}", smoke=True),

@@ -69,7 +69,27 @@ pvm_halt_int:
     ret
 .size pvm_halt_now, . - pvm_halt_now
 
-/* void ring0_halt(void): the same. The shadow of STI makes the two one, but an
+/* void pvm_irq_window(struct pvm_vif *v, uint64_t page): interrupts on; the one
+ * held back, if any, is delivered at the hypercall, which flushes `page` only
+ * because it has to do something. trap_kernel() knows by the addresses
+ * that its own caller waits here and leaves them off on its way back. */
+.globl pvm_irq_window, pvm_irq_window_start, pvm_irq_window_end
+.type pvm_irq_window, @function
+pvm_irq_window:
+    push %rbx
+    mov $PVM_HC_FLUSH_ONE, %eax
+    mov %rsi, %rbx
+    movb $1, (%rdi) /* vif.if_ */
+pvm_irq_window_start:
+    cmpb $0, 1(%rdi) /* vif.pending */
+    je pvm_irq_window_end
+    int $PVM_HYPERCALL
+pvm_irq_window_end:
+    pop %rbx
+    ret
+.size pvm_irq_window, . - pvm_irq_window
+
+/* void ring0_halt(void): the same as pvm_halt_now(). The shadow of STI makes the two one, but an
  * emulated SVM host can lose it between them. */
 .globl ring0_halt, ring0_halt_insn
 .type ring0_halt, @function

@@ -233,6 +233,23 @@ static void kernel_exception(struct arch_regs *r, unsigned vector)
     trap_panic(r, addr);
 }
 
+/* PVM: the iretq that follows does not know the virtual flag, so set it here.
+ * What is pending then comes on top of this frame, and what has become pending
+ * meanwhile must not come on top of that one, and so on until the stack is
+ * full: an interrupt taken in the window returns with interrupts off, to here,
+ * and it is this loop that lets the next one in. */
+static void kernel_irq_on(const struct arch_regs *r)
+{
+    struct pvm_vif *v = arch_vif();
+
+    if (r->rip >= (uint64_t)pvm_irq_window_start &&
+        r->rip <= (uint64_t)pvm_irq_window_end)
+        return;
+    do
+        pvm_irq_window(v, BOOT_KERNEL_X86);
+    while (!__atomic_load_n(&v->if_, __ATOMIC_RELAXED));
+}
+
 void trap_kernel(struct arch_regs *r)
 {
     unsigned vector = (unsigned)~r->nr;
@@ -248,9 +265,8 @@ void trap_kernel(struct arch_regs *r)
     } else {
         kernel_exception(r, vector);
     }
-    /* PVM: the iretq that follows does not know the virtual flag. */
     if (!arch_ring0 && (r->rflags & X86_IF))
-        arch_irq_on();
+        kernel_irq_on(r);
 }
 
 void trap_fatal(struct arch_regs *r)

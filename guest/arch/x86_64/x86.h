@@ -126,6 +126,8 @@ static inline uint8_t x86_inb(uint16_t port)
 void pvm_halt_now(struct pvm_vif *v);
 extern const char pvm_halt_int[];    /* its INT instruction, two bytes */
 extern const char ring0_halt_insn[]; /* its HLT, one byte */
+void pvm_irq_window(struct pvm_vif *v, uint64_t page);
+extern const char pvm_irq_window_start[], pvm_irq_window_end[];
 
 static inline int64_t pvm_call(uint64_t nr, uint64_t a, uint64_t b)
 {
