@@ -28,6 +28,7 @@ int cli_board(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_completion(int argc, char **argv);
 int cli_image_prune(int argc, char **argv);
+int cli_history(int argc, char **argv);
 int cli_images(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
 int cli_login(int argc, char **argv);

@@ -44,9 +44,10 @@ int cli_image(int argc, char **argv)
         const char *name;
         int (*run)(int argc, char **argv);
     } verbs[] = {
-        {"ls", cli_images},         {"list", cli_images}, {"rm", cli_rmi},
-        {"prune", cli_image_prune}, {"tag", cli_tag},     {"pull", cli_pull},
-        {"inspect", cli_inspect},
+        {"ls", cli_images},       {"list", cli_images},
+        {"rm", cli_rmi},          {"prune", cli_image_prune},
+        {"tag", cli_tag},         {"pull", cli_pull},
+        {"inspect", cli_inspect}, {"history", cli_history},
     };
     for (size_t i = 0; i < ARRAY_COUNT(verbs); i++)
         if (strcmp(argv[0], verbs[i].name) == 0)

@@ -20,6 +20,7 @@ static const struct opt pull_flags[] = {
     {"disable-content-trust", 0, false, 0,
      "digests are always verified and signatures never are"},
     {"help", 0, false, 'h', "print this"},
+    {"keep-blobs", 0, false, 'P', "also the layers as the registry has them"},
     {"limit-rate", 0, true, 'P', "bytes per second at most, such as 2M"},
     {"platform", 0, true, 'P', "linux/amd64 or linux/arm64"},
     {"quiet", 'q', false, 'P', "no progress"},

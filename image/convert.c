@@ -12,6 +12,7 @@
 #include "base/auto.h"
 #include "base/err.h"
 #include "base/path.h"
+#include "image/blob.h"
 #include "image/data.h"
 #include "image/erofs.h"
 #include "image/index.h"
@@ -54,27 +55,49 @@ bool convert_has_layer(const struct store *s, const char *diff_id)
     return store_has(s, data) && store_has(s, index);
 }
 
-int convert_layer(struct store *s, const struct stream_spec *spec,
+/* A layer that was converted without its blob keeps the files it has. */
+static int convert_commit_layer(struct store *s, const char *diff_id,
+                                struct store_temp *data,
+                                struct store_temp *index, struct err *e)
+{
+    char data_name[STORE_NAME_SIZE];
+    char index_name[STORE_NAME_SIZE];
+    convert_name(data_name, "layers", diff_id, ".data");
+    convert_name(index_name, "layers", diff_id, ".index");
+    if (convert_has_layer(s, diff_id))
+        return 0;
+    /* The index comes last: it says that the data file is complete. */
+    int code = store_temp_commit(s, data, data_name, true, e);
+    if (code == 0)
+        code = store_temp_commit(s, index, index_name, false, e);
+    return code;
+}
+
+int convert_layer(struct store *s, const struct stream_spec *spec, bool keep,
                   struct err *e)
 {
     struct store_temp data = {0};
     struct store_temp index = {0};
-    char data_name[STORE_NAME_SIZE];
-    char index_name[STORE_NAME_SIZE];
-    convert_name(data_name, "layers", spec->diff_id, ".data");
-    convert_name(index_name, "layers", spec->diff_id, ".index");
+    struct store_temp blob = {0};
+    struct stream_spec with = *spec;
+    char name[STORE_NAME_SIZE];
     int code = store_temp_open(s, &data, e);
     if (code == 0)
         code = store_temp_open(s, &index, e);
+    if (code == 0 && keep)
+        code = store_temp_open(s, &blob, e);
+    with.keep = blob.fd;
     if (code == 0)
-        code = layer_convert(spec, data.fd, index.fd, e);
-    /* The index comes last: it says that the data file is complete. */
+        code = layer_convert(&with, data.fd, index.fd, e);
+    if (code == 0 && keep) {
+        blob_name(name, spec->digest);
+        code = store_temp_commit(s, &blob, name, false, e);
+    }
     if (code == 0)
-        code = store_temp_commit(s, &data, data_name, true, e);
-    if (code == 0)
-        code = store_temp_commit(s, &index, index_name, false, e);
+        code = convert_commit_layer(s, spec->diff_id, &data, &index, e);
     store_temp_drop(s, &data);
     store_temp_drop(s, &index);
+    store_temp_drop(s, &blob);
     return code;
 }
 
@@ -104,7 +127,7 @@ static int convert_file_layer(struct store *s, const struct source *from,
         .digest = l->digest[0] != '\0' ? l->digest : NULL,
         .diff_id = l->diff_id,
     };
-    return convert_layer(s, &spec, e);
+    return convert_layer(s, &spec, false, e);
 }
 
 /* The first layer with the same contents: its data is in the window once. */
@@ -255,6 +278,19 @@ static int convert_write_record(struct convert *c, struct err *e)
     return code;
 }
 
+static int convert_put_documents(struct store *s, const struct oci_image *img,
+                                 struct err *e)
+{
+    int code = 0;
+    if (img->config_text != NULL)
+        code = blob_put(s, img->config, img->config_text,
+                        (size_t)img->config_size, e);
+    if (code == 0 && img->manifest_text != NULL)
+        code = blob_put(s, img->manifest, img->manifest_text,
+                        img->manifest_size, e);
+    return code;
+}
+
 static void convert_fini(struct convert *c)
 {
     json_decref(c->run);
@@ -286,7 +322,9 @@ static int convert_merge_all(struct convert *c, struct err *e)
     if (code == 0)
         code = convert_write_meta(c, e);
     if (code == 0) {
-        code = convert_write_record(c, e);
+        code = convert_put_documents(c->store, c->img, e);
+        if (code == 0)
+            code = convert_write_record(c, e);
         /* Nobody knows about it without the record. */
         if (code < 0)
             (void)unlinkat(c->store->root, c->names[0], 0);
@@ -301,7 +339,7 @@ int convert_merge_image(struct store *s, const struct oci_image *img,
     if (lock < 0)
         return lock;
     if (store_has_image(s, img->manifest))
-        return 0;
+        return convert_put_documents(s, img, e);
     struct convert c = {.store = s, .img = img};
     int code = convert_merge_all(&c, e);
     convert_fini(&c);

@@ -13,15 +13,15 @@ struct stream_spec;
 /* Whether both files of a layer are there. */
 bool convert_has_layer(const struct store *s, const char *diff_id);
 
-/* The two files of the layer that `spec` streams; its item lock is held. On
- * failure nothing of it stays. */
-int convert_layer(struct store *s, const struct stream_spec *spec,
+/* The two files of the layer that `spec` streams and, if `keep`, its blob; its
+ * item lock is held. On failure nothing of it stays. */
+int convert_layer(struct store *s, const struct stream_spec *spec, bool keep,
                   struct err *e);
 
 /*
- * All layers are there: merge, write metadata and, last, the record. Does
- * nothing when the image is there already; waits for whoever makes it. On
- * failure nothing half-made stays.
+ * All layers are there: merge, write metadata, documents and, last, the record.
+ * Adds only missing documents when the image is there already; waits for
+ * whoever makes it. On failure nothing half-made stays.
  */
 int convert_merge_image(struct store *s, const struct oci_image *img,
                         struct err *e);

@@ -13,10 +13,12 @@
 #include "base/auto.h"
 #include "base/err.h"
 #include "base/imgref.h"
+#include "image/blob.h"
 #include "image/convert.h"
 #include "image/fetch.h"
 #include "image/image.h"
 #include "image/oci.h"
+#include "image/pull.h"
 #include "image/record.h"
 #include "image/remote.h"
 #include "image/sandbox.h"
@@ -44,6 +46,7 @@ struct converter {
     unsigned *tries;
     struct converter_slot slots[FETCH_WORKERS_MAX];
     unsigned slot_count;
+    bool keep; /* blobs of layers */
 };
 
 static int converter_tell(struct converter *c, enum fetch_op op, size_t i,
@@ -68,7 +71,7 @@ static int converter_start(struct converter *c, size_t i, unsigned slot,
 {
     struct converter_slot *s = &c->slots[slot];
     const struct oci_layer *l = &c->img.layers[i];
-    struct worker_job job = {.size = l->size};
+    struct worker_job job = {.size = l->size, .keep = c->keep};
     memcpy(job.digest, l->digest, sizeof(job.digest));
     memcpy(job.diff_id, l->diff_id, sizeof(job.diff_id));
     if (write(s->worker.jobs, &job, sizeof(job)) != (ssize_t)sizeof(job))
@@ -95,7 +98,8 @@ static int converter_consider(struct converter *c, size_t i, unsigned slot,
     }
     if (lock < 0)
         return lock;
-    if (convert_has_layer(c->store, l->diff_id)) {
+    if (convert_has_layer(c->store, l->diff_id) &&
+        (!c->keep || blob_has(c->store, l->digest))) {
         c->states[i] = LAYER_DONE;
         return converter_tell(c, FETCH_PRESENT, i, FETCH_NO_SLOT, e);
     }
@@ -209,6 +213,16 @@ static int converter_layers(struct converter *c, struct err *e)
     }
 }
 
+/* The index that led to the image is a document, too. */
+static int converter_finish(struct converter *c, struct err *e)
+{
+    const struct remote *r = &c->remote;
+    int code = convert_merge_image(c->store, &c->img, e);
+    return code == 0
+               ? blob_put(c->store, r->root, r->root_text, r->root_size, e)
+               : code;
+}
+
 static int converter_run(struct converter *c, const struct image_request *q,
                          struct err *e)
 {
@@ -220,14 +234,15 @@ static int converter_run(struct converter *c, const struct image_request *q,
     if (run == NULL)
         return e->code;
     json_decref(run);
-    if (store_has_image(c->store, c->img.manifest))
-        return 0;
+    if (store_has_image(c->store, c->img.manifest) &&
+        (!c->keep || blob_has_image(c->store, c->img.manifest)))
+        return converter_finish(c, e);
     c->states = calloc(c->img.layer_count + 1, sizeof(*c->states));
     c->tries = calloc(c->img.layer_count + 1, sizeof(*c->tries));
     if (c->states == NULL || c->tries == NULL)
         return err_set(e, -ENOMEM, "out of memory");
     code = converter_layers(c, e);
-    return code == 0 ? convert_merge_image(c->store, &c->img, e) : code;
+    return code == 0 ? converter_finish(c, e) : code;
 }
 
 static int converter_begin(struct converter *c, const int *pipes,
@@ -249,6 +264,7 @@ _Noreturn void converter_main(struct store *s, const struct image_request *q,
                               int sock, const int *pipes, unsigned count)
 {
     struct converter c = {.store = s,
+                          .keep = q->pull != NULL && q->pull->keep_blobs,
                           .remote = {.name = &q->ref->name, .sock = sock}};
     struct err e = {0};
     struct fetch_ask last = {.op = FETCH_DONE};

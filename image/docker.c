@@ -114,6 +114,8 @@ static int docker_read(const struct source *s, const json_t *item,
     if (code < 0)
         return code;
     docker_name(img);
+    img->config_text = text;
+    text = NULL;
     return 0;
 }
 

@@ -45,8 +45,10 @@ static int image_convert(struct store *s, const struct image_request *q,
                    : oci_select(src, ref->tag, q->arch, &img, e);
     if (code == 0)
         code = store_sweep(s, e);
-    if (code == 0 && !store_has_image(s, img.manifest))
-        code = convert_image(s, src, &img, e);
+    if (code == 0)
+        code = store_has_image(s, img.manifest)
+                   ? convert_merge_image(s, &img, e)
+                   : convert_image(s, src, &img, e);
     if (code == 0)
         memcpy(hex, img.manifest, SHA256_HEX_SIZE);
     oci_fini(&img);

@@ -38,7 +38,7 @@ static int main_usage(void)
         "usage: limpet-image ensure|resolve|pull [--root DIR] "
         "[--platform linux/amd64|linux/arm64]\n"
         "           [-q] [--cert-dir DIR] [--tls-verify=BOOL] "
-        "[--limit-rate N[kMG]] REF\n"
+        "[--limit-rate N[kMG]] [--keep-blobs] REF\n"
         "       limpet-image export --erofs [--root DIR] [--platform P] REF "
         "FILE\n"
         "       limpet-image login [-u USER] [--password-stdin] "
@@ -91,6 +91,7 @@ static int main_parse_option(int c, struct main_args *a)
     case 'u': a->login.user = optarg; return 0;
     case 'p': a->login.password = optarg; return 0;
     case 's': a->login.from_stdin = true; return 0;
+    case 'k': a->pull.keep_blobs = true; return 0;
     case 'l': return parse_size(optarg, &a->pull.limit_rate);
     default: return -EINVAL;
     }
@@ -121,6 +122,7 @@ static int main_parse(int argc, char **argv, struct main_args *a)
         {"erofs", no_argument, NULL, 'e'},
         {"quiet", no_argument, NULL, 'q'},
         {"cert-dir", required_argument, NULL, 'c'},
+        {"keep-blobs", no_argument, NULL, 'k'},
         {"tls-verify", optional_argument, NULL, 't'},
         {"limit-rate", required_argument, NULL, 'l'},
         {"username", required_argument, NULL, 'u'},

@@ -14,6 +14,8 @@ void oci_fini(struct oci_image *img)
 {
     free(img->layers);
     json_decref(img->doc);
+    free(img->manifest_text);
+    free(img->config_text);
     *img = (struct oci_image){0};
 }
 
@@ -348,6 +350,9 @@ static int oci_try_manifest(struct oci_search *s, const char *text, size_t size,
                             img, e);
     if (code < 0)
         return code;
+    free(img->config_text);
+    img->config_text = config;
+    config = NULL;
     if (code == 0) {
         oci_note_other(s, img->doc);
         oci_fini(img);
@@ -377,8 +382,12 @@ static int oci_try(struct oci_search *s, size_t i, struct oci_image *img,
     if (index || code < 0)
         return code;
     code = oci_try_manifest(s, text, size, where, img, e);
-    if (code == 1)
+    if (code == 1) {
         memcpy(img->manifest, hex, sizeof(hex));
+        img->manifest_text = text;
+        img->manifest_size = size;
+        text = NULL;
+    }
     return code;
 }
 

@@ -36,7 +36,10 @@ struct oci_image {
     uint64_t config_size;
     struct oci_layer *layers; /* owned */
     size_t layer_count;
-    json_t *doc; /* the configuration document, owned */
+    json_t *doc;         /* the configuration document, owned */
+    char *manifest_text; /* owned; NULL: there is none (docker-archive) */
+    size_t manifest_size;
+    char *config_text; /* owned, config_size bytes */
 };
 
 /* Takes a zeroed one too. */

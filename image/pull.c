@@ -13,6 +13,7 @@
 #include "base/auto.h"
 #include "base/err.h"
 #include "base/imgref.h"
+#include "image/blob.h"
 #include "image/converter.h"
 #include "image/fetch.h"
 #include "image/fetcher.h"
@@ -105,6 +106,13 @@ static int pull_put_ref(const struct pull *p, const struct fetcher_result *r,
     return store_put_ref(p->s, p->key, r->hex, text, e);
 }
 
+static bool pull_is_complete(const struct pull *p, char hex[SHA256_HEX_SIZE])
+{
+    bool keep = p->q->pull != NULL && p->q->pull->keep_blobs;
+    return store_find_ref(p->s, p->key, hex) == 0 &&
+           (!keep || blob_has_image(p->s, hex));
+}
+
 /* Whether the tag still leads where it led: 1, 0, or an error. */
 static int pull_check_tag(const struct pull *p, struct fetcher *f,
                           char hex[SHA256_HEX_SIZE], struct err *e)
@@ -112,7 +120,7 @@ static int pull_check_tag(const struct pull *p, struct fetcher *f,
     char root[SHA256_HEX_SIZE];
     char challenge[FETCHER_CHALLENGE_SIZE];
     char now[SHA256_HEX_SIZE];
-    if (store_find_ref(p->s, p->key, hex) < 0 ||
+    if (!pull_is_complete(p, hex) ||
         store_read_origin(p->s, p->key, root, challenge) < 0)
         return 0;
     int code = fetcher_head(f, challenge, now, e);
@@ -157,7 +165,7 @@ int pull_image(struct store *s, const struct image_request *q,
     if (code == 0)
         code = q->ref->name.digest[0] == '\0'
                    ? pull_check_tag(&p, f, hex, e)
-                   : store_find_ref(s, p.key, hex) == 0;
+                   : pull_is_complete(&p, hex);
     *result = code == 1 ? PULL_UP_TO_DATE : PULL_FETCHED;
     if (code == 0) {
         code = pull_fetch(&p, f, &r, e);

@@ -41,8 +41,8 @@ static int store_lock(const struct store *s, const char *name, int how,
 
 int store_open(struct store *s, const char *path, struct err *e)
 {
-    static const char *const dirs[] = {"images", "meta", "layers",
-                                       "refs",   "tmp",  "locks"};
+    static const char *const dirs[] = {"images", "meta",  "layers", "refs",
+                                       "tmp",    "locks", "blobs"};
     *s = (struct store){.path = path};
     int code = path_mkdirs(path, e);
     if (code < 0)

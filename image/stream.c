@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/path.h"
 
 enum { STREAM_CHUNK_SIZE = 256 << 10 };
 
@@ -75,6 +76,11 @@ static ssize_t stream_read_blob(struct stream *s)
     s->done += (uint64_t)n;
     if (s->blob != NULL && EVP_DigestUpdate(s->blob, s->chunk, (size_t)n) != 1)
         return s->code = -ENOMEM;
+    int code = s->spec.keep > 0
+                   ? path_write_all(s->spec.keep, s->chunk, (size_t)n)
+                   : 0;
+    if (code < 0)
+        return s->code = code;
     return n;
 }
 

@@ -19,6 +19,7 @@ struct stream_spec {
     bool chunked;        /* fd is a pipe of chunks (image/fetch.h) */
     uint64_t size;       /* of the blob, bytes */
     const char *digest;  /* hex of the blob as stored, or NULL: not known */
+    int keep;            /* fd that gets the blob as it is; 0: none */
     const char *diff_id; /* hex of the uncompressed bytes */
 };
 

@@ -29,7 +29,7 @@ static void worker_convert(struct store *s, int data,
         .digest = job->digest,
         .diff_id = job->diff_id,
     };
-    if (convert_layer(s, &spec, result) == 0)
+    if (convert_layer(s, &spec, job->keep, result) == 0)
         *result = (struct err){0};
 }
 

@@ -2,6 +2,7 @@
 /* A process that converts one layer after another, from a pipe (fetch.h). */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -11,6 +12,7 @@ struct store;
 
 struct worker_job {
     uint64_t size; /* of the blob */
+    bool keep;     /* the blob, too */
     char digest[SHA256_HEX_SIZE];
     char diff_id[SHA256_HEX_SIZE];
 };

@@ -113,6 +113,38 @@ static json_t *imagestore_live_layers(const struct state *s,
     return live;
 }
 
+/* Digests of the blobs of all images as keys of an object: documents, and the
+ * layers that their manifests list. */
+static json_t *imagestore_live_blobs(const struct state *s,
+                                     const struct imagelist_entry *list,
+                                     size_t count)
+{
+    json_t *live = json_object();
+    for (size_t i = 0; i < count; i++) {
+        char path[SHA256_HEX_SIZE + 8];
+        AUTO_FREE char *text = NULL;
+        size_t size;
+        struct err ignored;
+        (void)json_object_set_new(live, list[i].hex, json_true());
+        (void)json_object_set_new(live, list[i].config, json_true());
+        (void)json_object_set_new(live, list[i].root, json_true());
+        (void)snprintf(path, sizeof(path), "blobs/%s", list[i].hex);
+        if (path_read(s->root, path, IMAGESTORE_RECORD_MAX, &text, &size,
+                      &ignored) < 0)
+            continue;
+        json_t *doc = json_parse(text, size, path, &ignored);
+        const json_t *layers = json_object_get(doc, "layers");
+        for (size_t k = 0; k < json_array_size(layers); k++) {
+            const char *id = json_string_value(
+                json_object_get(json_array_get(layers, k), "digest"));
+            if (id != NULL && strncmp(id, "sha256:", 7) == 0)
+                (void)json_object_set_new(live, id + 7, json_true());
+        }
+        json_decref(doc);
+    }
+    return live;
+}
+
 /* Remove the files of `dir` whose names start with no key of `live`. */
 static int imagestore_sweep_dir(const struct state *s, const char *dir,
                                 const json_t *live,
@@ -120,6 +152,8 @@ static int imagestore_sweep_dir(const struct state *s, const char *dir,
 {
     int fd = openat(s->root, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    if (d == NULL && errno == ENOENT)
+        return 0;
     if (d == NULL)
         return err_set(e, -errno, "%s/%s: %s", s->path, dir, strerror(errno));
     const struct dirent *x;
@@ -147,15 +181,19 @@ static int imagestore_collect(const struct state *s,
         return code;
     json_t *layers = imagestore_live_layers(s, list, count);
     json_t *metas = json_object();
+    json_t *blobs = imagestore_live_blobs(s, list, count);
     for (size_t i = 0; i < count; i++)
         (void)json_object_set_new(metas, list[i].hex, json_true());
-    code = layers == NULL || metas == NULL
+    code = layers == NULL || metas == NULL || blobs == NULL
                ? err_set(e, -ENOMEM, "out of memory")
                : imagestore_sweep_dir(s, "layers", layers, out, e);
     if (code == 0)
         code = imagestore_sweep_dir(s, "meta", metas, out, e);
+    if (code == 0)
+        code = imagestore_sweep_dir(s, "blobs", blobs, out, e);
     json_decref(layers);
     json_decref(metas);
+    json_decref(blobs);
     free(list);
     return code;
 }
@@ -238,7 +276,7 @@ int imagestore_remove(const struct state *s, const char *key, const char *hex,
 
 static uint64_t imagestore_total(const struct state *s)
 {
-    static const char *const dirs[] = {"layers", "meta"};
+    static const char *const dirs[] = {"layers", "meta", "blobs"};
     uint64_t total = 0;
     for (size_t i = 0; i < ARRAY_COUNT(dirs); i++) {
         struct stat st;

@@ -112,6 +112,66 @@ def test_prune(box):
     assert os.listdir(box.root + "/images") == [] and old
 
 
+def put_blob(box, name, doc):
+    os.makedirs(box.root + "/blobs", exist_ok=True)
+    with open(f"{box.root}/blobs/{name}", "w") as f:
+        json.dump(doc, f)
+
+
+def test_prune_removes_blobs(box):
+    """Documents and layers of images that are there stay, others go."""
+    layer, index = "c" * 64, "d" * 64
+    put_blob(box, image_id("img"), {"layers": [{"digest": "sha256:" + layer}]})
+    for name in (layer, index, "e" * 64):
+        put_blob(box, name, {})
+    assert box.limpet("tag", box.image, "web").returncode == 0
+    for ref in os.listdir(box.root + "/refs"):
+        with open(f"{box.root}/refs/{ref}", "r+") as f:
+            if "docker://" in f.read():
+                f.write("sha256:" + index + "\n")
+    assert box.limpet("image", "prune", "-f").returncode == 0
+    assert set(os.listdir(box.root + "/blobs")) == {image_id("img"), layer, index}
+    assert box.limpet("rmi", "web").returncode == 0
+    assert box.limpet("image", "prune", "-f").returncode == 0
+    assert set(os.listdir(box.root + "/blobs")) == {image_id("img"), layer}
+    assert box.limpet("rmi", box.image).returncode == 0
+    assert os.listdir(box.root + "/blobs") == []
+
+
+def test_history(box):
+    p = box.limpet("history", box.image)
+    assert p.returncode == 1 and "configuration is not in the store" in p.stderr, p
+    long = "RUN /bin/sh -c\t" + "\u00e9" * 60
+    put_blob(box, image_id("img"), {"history": [
+        {"created": "2020-01-02T03:04:05.678Z", "created_by": "ADD rootfs", "comment": "base"},
+        {"created": "2020-01-02T03:04:06Z", "created_by": long},
+        {"created_by": "CMD [\"sh\"]", "empty_layer": True}]})
+    record = f"{box.root}/images/{image_id('img')}.json"
+    with open(record) as f:
+        doc = json.load(f)
+    doc["layers"] = ["sha256:" + "a" * 64, "sha256:" + "b" * 64]
+    with open(record, "w") as f:
+        json.dump(doc, f)
+    with open(f"{box.root}/layers/{'b' * 64}.data", "wb") as f:
+        f.write(b"x" * 8192)
+    lines = [re.split(r" {2,}", x) for x in
+             box.limpet("history", box.image).stdout.rstrip("\n").split("\n")]
+    assert lines[0][:5] == ["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"], lines
+    assert lines[1][:4] == [image_id("img")[:12], "N/A", 'CMD ["sh"]', "0B"], lines
+    assert lines[2][0] == "<missing>" and lines[2][3] == "8.19kB", lines
+    assert lines[2][2] == "RUN /bin/sh -c " + "\u00e9" * 29 + "\u2026", lines
+    assert lines[3][0] == "<missing>" and lines[3][2:] == ["ADD rootfs", "0B", "base"], lines
+    assert box.limpet("history", "-q", box.image).stdout == \
+        image_id("img")[:12] + "\n<missing>\n<missing>\n"
+    p = box.limpet("history", "--no-trunc", "--human=false", "--format", "json", box.image)
+    rows_ = [json.loads(x) for x in p.stdout.splitlines()]
+    assert rows_[0]["ID"] == "sha256:" + image_id("img"), rows_
+    assert rows_[1]["CreatedBy"] == long.replace("\t", " "), rows_
+    assert rows_[1]["Size"] == "8192" and rows_[2]["CreatedAt"] == "2020-01-02T03:04:05Z", rows_
+    p = box.limpet("history", "nothing")
+    assert p.returncode == 1 and "No such image: nothing" in p.stderr, p
+
+
 def test_busy_store(box):
     import fcntl
     with open(box.root + "/lock", "w") as lock:

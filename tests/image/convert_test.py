@@ -435,7 +435,7 @@ class Store(harness.Case):
         outs = [p.communicate(timeout=120) + (p.returncode,) for p in ps]
         want = (l.index[0]["digest"][7:].encode() + b"\n", b"", 0)
         self.assertEqual(outs, [want] * 6)
-        self.assertEqual(len(self.store_files()), 5)  # image meta 2 layer ref
+        self.assertEqual(len(self.store_files()), 7)  # image meta 2 layer ref 2 blobs
 
     def test_rights_are_given_up_before_parsing(self):
         """The layers' locks stop it after it has confined itself."""

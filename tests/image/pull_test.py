@@ -366,7 +366,7 @@ class Faults(Pull):
             if i % 5 == 4:
                 self.pulled(ref, "-q")
                 self.assertEqual(len([f for f in self.store_files()
-                                      if not f.startswith("tmp/")]), 1 + 1 + 6 + 1)
+                                      if not f.startswith("tmp/")]), 1 + 1 + 6 + 1 + 2)
                 self.tree_of(ref)
                 shutil.rmtree(self.root)
 
