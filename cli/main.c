@@ -27,13 +27,16 @@ const struct verb cli_verbs[] = {
      "Show what is known of images, as JSON"},
     {"history", cli_history, "[FLAGS] IMAGE",
      "Show the steps that made an image"},
+    {"save", cli_save, "[-o FILE] IMAGE...",
+     "Write images to an archive, of OCI and docker at once"},
+    {"load", cli_load, "[-i FILE]", "Read images from such an archive"},
     {"tag", cli_tag, "IMAGE NAME[:TAG]", "Give an image another name"},
     {"rmi", cli_rmi, "[FLAGS] IMAGE...", "Remove images"},
     {"login", cli_login, "[FLAGS] [HOST]",
      "Keep credentials that a registry accepts"},
     {"logout", cli_logout, "[HOST]", "Forget them"},
     {"image", cli_image,
-     "ls|rm|tag|pull|inspect|history|prune [FLAGS] ...\n"
+     "ls|rm|tag|pull|inspect|history|save|load|prune [FLAGS] ...\n"
      "       limpet image export --erofs [--root DIR] IMAGE FILE",
      "The same verbs; remove what nobody needs; export a root file system"},
     {"board", cli_board, "[--dtb FILE] [--profile FILE] [--format table|json]",

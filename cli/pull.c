@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* limpet pull, login, logout: checked here, done by limpet-image. */
+/* limpet pull, load, login, logout: checked here, done by limpet-image. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +36,15 @@ static const struct opt login_flags[] = {
     {"password-stdin", 0, false, 'P', "read the password from stdin"},
     {"tls-verify", 0, false, 'P', TLS},
     {"username", 'u', true, 'P', "user name"},
+    {0},
+};
+
+static const struct opt load_flags[] = {
+    {"help", 0, false, 'h', "print this"},
+    {"input", 'i', true, 'P', "archive; standard input if not given"},
+    {"platform", 0, true, 'P', "linux/amd64 or linux/arm64"},
+    {"quiet", 'q', false, 'P', "the same: there is no progress to show"},
+    {"root", 0, true, 'R', "directory of images and containers"},
     {0},
 };
 
@@ -77,6 +86,12 @@ int cli_pull(int argc, char **argv)
 {
     struct verb_args a = {
         .verb = "pull", .table = pull_flags, .min = 1, .max = 1};
+    return pull_exec(&a, argc, argv);
+}
+
+int cli_load(int argc, char **argv)
+{
+    struct verb_args a = {.verb = "load", .table = load_flags, .max = 1};
     return pull_exec(&a, argc, argv);
 }
 

@@ -80,7 +80,7 @@ static void docker_name(struct oci_image *img)
     sha256_text(text, (size_t)n, img->manifest);
 }
 
-static int docker_read(const struct source *s, const json_t *item,
+int docker_select_item(const struct source *s, const json_t *item,
                        const char *arch, struct oci_image *img, struct err *e)
 {
     const char *name = NULL;
@@ -135,7 +135,7 @@ int docker_select(const struct source *s, const char *tag, const char *arch,
     const json_t *item = NULL;
     code = docker_pick(doc, tag, &item, e);
     if (code == 0)
-        code = docker_read(s, item, arch, img, e);
+        code = docker_select_item(s, item, arch, img, e);
     json_decref(doc);
     return code;
 }

@@ -13,7 +13,9 @@
 #include "base/imgref.h"
 #include "base/json.h"
 #include "base/path.h"
+#include "image/blob.h"
 #include "image/convert.h"
+#include "image/keep.h"
 #include "image/oci.h"
 #include "image/pull.h"
 #include "image/sandbox.h"
@@ -76,6 +78,46 @@ int image_pull(const struct image_request *q, char hex[SHA256_HEX_SIZE],
     int code = store_open(&s, q->root, e);
     if (code == 0)
         code = image_pull_in(&s, q, hex, fresh, e);
+    store_close(&s);
+    return code;
+}
+
+/* What the source has may be another image by now. */
+static int image_keep_files(struct store *s, const struct image_request *q,
+                            const char *hex, struct err *e)
+{
+    struct oci_image img = {0};
+    struct source src;
+    const struct sandbox_spec spec = {.store = s->root, .out = -1};
+    int code = q->confine ? sandbox_enter(&spec, e) : 0;
+    if (code < 0)
+        return code;
+    code = source_open(&src, q->ref, e);
+    if (code == 0)
+        code = oci_select(&src, q->ref->tag, q->arch, &img, e);
+    if (code == 0 && strcmp(img.manifest, hex) != 0)
+        code = err_set(e, -ENOENT, "it has another image by now");
+    if (code == 0)
+        code = keep_layers(s, &src, &img, e);
+    if (code == 0)
+        code = convert_merge_image(s, &img, e);
+    oci_fini(&img);
+    source_close(&src);
+    return code < 0 ? err_wrap(e, "%s", q->ref->path) : 0;
+}
+
+int image_keep(const struct image_request *q, const char *hex, struct err *e)
+{
+    struct store s;
+    char is[SHA256_HEX_SIZE];
+    bool fresh;
+    int code = store_open(&s, q->root, e);
+    if (code == 0 && !blob_has_image(&s, hex)) {
+        if (q->ref->kind == IMGREF_REGISTRY)
+            code = image_pull_in(&s, q, is, &fresh, e);
+        else
+            code = image_keep_files(&s, q, hex, e);
+    }
     store_close(&s);
     return code;
 }

@@ -34,6 +34,10 @@ int image_pull(const struct image_request *q, char hex[SHA256_HEX_SIZE],
 int image_resolve(const struct image_request *q, char hex[SHA256_HEX_SIZE],
                   struct err *e);
 
+/* The layers as the reference, whose image must still be `hex`, has them: kept
+ * in the store for those who save or push the image. */
+int image_keep(const struct image_request *q, const char *hex, struct err *e);
+
 /* Ensure, then write the concatenation of the image's files to `file`; on
  * failure there is no such file. */
 int image_export(const struct image_request *q, const char *file,

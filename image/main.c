@@ -15,8 +15,10 @@
 #include "base/imgref.h"
 #include "base/parse.h"
 #include "image/image.h"
+#include "image/load.h"
 #include "image/login.h"
 #include "image/pull.h"
+#include "image/save.h"
 
 enum { MAIN_EXIT_ABSENT = 3, MAIN_EXIT_FAILED = 125 };
 
@@ -26,6 +28,9 @@ struct main_args {
     const char *arch;
     const char *ref;
     const char *file;
+    const char *input, *output; /* of load and save; NULL: standard ones */
+    char **images;              /* of save: HEX or HEX=NAME */
+    size_t image_count;
     int erofs;
     struct pull_options pull;
     struct login_request login;
@@ -41,6 +46,9 @@ static int main_usage(void)
         "[--limit-rate N[kMG]] [--keep-blobs] REF\n"
         "       limpet-image export --erofs [--root DIR] [--platform P] REF "
         "FILE\n"
+        "       limpet-image keep [--root DIR] REF HEX\n"
+        "       limpet-image save [--root DIR] [-o FILE] HEX[=NAME]...\n"
+        "       limpet-image load [--root DIR] [-q] [-i FILE]\n"
         "       limpet-image login [-u USER] [--password-stdin] "
         "[--cert-dir DIR] [--tls-verify=BOOL] [HOST]\n"
         "       limpet-image logout [HOST]\n"
@@ -91,6 +99,8 @@ static int main_parse_option(int c, struct main_args *a)
     case 'u': a->login.user = optarg; return 0;
     case 'p': a->login.password = optarg; return 0;
     case 's': a->login.from_stdin = true; return 0;
+    case 'i': a->input = optarg; return 0;
+    case 'o': a->output = optarg; return 0;
     case 'k': a->pull.keep_blobs = true; return 0;
     case 'l': return parse_size(optarg, &a->pull.limit_rate);
     default: return -EINVAL;
@@ -122,6 +132,8 @@ static int main_parse(int argc, char **argv, struct main_args *a)
         {"erofs", no_argument, NULL, 'e'},
         {"quiet", no_argument, NULL, 'q'},
         {"cert-dir", required_argument, NULL, 'c'},
+        {"input", required_argument, NULL, 'i'},
+        {"output", required_argument, NULL, 'o'},
         {"keep-blobs", no_argument, NULL, 'k'},
         {"tls-verify", optional_argument, NULL, 't'},
         {"limit-rate", required_argument, NULL, 'l'},
@@ -131,7 +143,7 @@ static int main_parse(int argc, char **argv, struct main_args *a)
         {NULL, 0, NULL, 0},
     };
     int c;
-    while ((c = getopt_long(argc, argv, "qu:p:", options, NULL)) != -1)
+    while ((c = getopt_long(argc, argv, "qi:o:u:p:", options, NULL)) != -1)
         if (main_parse_option(c, a) < 0)
             return -EINVAL;
     int left = argc - optind;
@@ -141,11 +153,20 @@ static int main_parse(int argc, char **argv, struct main_args *a)
     a->ref = argv[optind + 1];
     if (main_is_login(a->verb))
         return left > 2 ? -EINVAL : 0;
+    a->images = argv + optind + 1;
+    a->image_count = (size_t)left - 1;
+    if (strcmp(a->verb, "load") == 0)
+        return left == 1 ? 0 : -EINVAL;
     if (left < 2)
         return -EINVAL;
+    if (strcmp(a->verb, "save") == 0)
+        return 0;
     a->file = left > 2 ? argv[optind + 2] : NULL;
     int is_export = strcmp(a->verb, "export") == 0;
-    return left == (is_export ? 3 : 2) && a->erofs == is_export ? 0 : -EINVAL;
+    int is_keep = strcmp(a->verb, "keep") == 0;
+    return left == (is_export || is_keep ? 3 : 2) && a->erofs == is_export
+               ? 0
+               : -EINVAL;
 }
 
 static int main_find_root(struct main_args *a, char home[PATH_MAX])
@@ -190,6 +211,28 @@ static int main_pull(const struct image_request *q, char *hex, struct err *e)
     return 0;
 }
 
+/* Archives of whole images. */
+static int main_archive(const struct main_args *a, struct err *e)
+{
+    int code;
+    if (strcmp(a->verb, "load") == 0) {
+        const struct load_request q = {a->root, a->arch, a->input};
+        code = load_archive(&q, e);
+    } else {
+        const struct save_request q = {a->root, a->output, a->images,
+                                       a->image_count};
+        code = save_archive(&q, e);
+    }
+    if (code == 0 && fflush(stdout) != 0)
+        code = err_set(e, -EIO, "standard output: %s", strerror(errno));
+    return code < 0 ? main_fail(e) : 0;
+}
+
+static bool main_is_archive(const char *verb)
+{
+    return strcmp(verb, "load") == 0 || strcmp(verb, "save") == 0;
+}
+
 static int main_run(const struct main_args *a, const struct image_request *q,
                     struct err *e)
 {
@@ -197,6 +240,10 @@ static int main_run(const struct main_args *a, const struct image_request *q,
     int code;
     if (strcmp(a->verb, "export") == 0) {
         code = image_export(q, a->file, e);
+        return code < 0 ? main_fail(e) : 0;
+    }
+    if (strcmp(a->verb, "keep") == 0) {
+        code = image_keep(q, a->file, e);
         return code < 0 ? main_fail(e) : 0;
     }
     if (strcmp(a->verb, "resolve") == 0) {
@@ -230,7 +277,9 @@ int main(int argc, char **argv)
         return main_usage();
     if (main_is_login(a.verb))
         return main_login(&a);
-    if (main_find_arch(&a, &e) < 0 || imgref_parse(a.ref, &ref, &e) < 0)
+    bool archive = main_is_archive(a.verb);
+    if (main_find_arch(&a, &e) < 0 ||
+        (!archive && imgref_parse(a.ref, &ref, &e) < 0))
         return main_fail(&e);
     if (main_find_root(&a, home) < 0) {
         (void)err_set(&e, -ENOENT, "no --root, LIMPET_ROOT or HOME");
@@ -241,6 +290,10 @@ int main(int argc, char **argv)
         (void)setlocale(LC_CTYPE, "");
     /* A limit on file sizes shall be an error, not a signal. */
     (void)signal(SIGXFSZ, SIG_IGN);
+    if (archive)
+        return main_archive(&a, &e);
+    a.pull.nameless = strcmp(a.verb, "keep") == 0;
+    a.pull.keep_blobs |= a.pull.nameless;
     struct image_request q = {a.root, a.arch, a.ref, &ref, true, &a.pull};
     return main_run(&a, &q, &e);
 }

@@ -410,6 +410,19 @@ static int oci_check_layout(const struct source *s, struct err *e)
     return code;
 }
 
+/* Until one of the descriptors leads to the image. */
+static int oci_search_run(struct oci_search *s, struct oci_image *img,
+                          struct err *e)
+{
+    int code = 0;
+    for (size_t i = 0; i < s->count && code == 0; i++)
+        code = oci_try(s, i, img, e);
+    if (code == 0)
+        return err_set(e, -ENOENT, "no image for linux/%s; there are: %s",
+                       s->arch, s->others[0] != '\0' ? s->others : "none");
+    return code < 0 ? code : 0;
+}
+
 int oci_select(const struct source *source, const char *tag, const char *arch,
                struct oci_image *img, struct err *e)
 {
@@ -431,10 +444,19 @@ int oci_select(const struct source *source, const char *tag, const char *arch,
         return -EINVAL;
     code = oci_start(s, doc, tag, e);
     json_decref(doc);
-    for (size_t i = 0; i < s->count && code == 0; i++)
-        code = oci_try(s, i, img, e);
+    return code == 0 ? oci_search_run(s, img, e) : code;
+}
+
+int oci_select_item(const struct source *source, const json_t *item,
+                    const char *arch, struct oci_image *img, struct err *e)
+{
+    AUTO_FREE struct oci_search *s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        return err_set(e, -ENOMEM, "out of memory");
+    s->source = source;
+    s->arch = arch;
+    int code = oci_check_layout(source, e);
     if (code == 0)
-        return err_set(e, -ENOENT, "no image for linux/%s; there are: %s", arch,
-                       s->others[0] != '\0' ? s->others : "none");
-    return code < 0 ? code : 0;
+        code = oci_add_todo(s, item, 1, "index.json", e);
+    return code == 0 ? oci_search_run(s, img, e) : code;
 }

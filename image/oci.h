@@ -53,6 +53,14 @@ void oci_fini(struct oci_image *img);
 int oci_select(const struct source *s, const char *tag, const char *arch,
                struct oci_image *img, struct err *e);
 
+/* The image that a descriptor of index.json leads to. */
+int oci_select_item(const struct source *s, const json_t *item,
+                    const char *arch, struct oci_image *img, struct err *e);
+
+/* The one of an item of manifest.json. */
+int docker_select_item(const struct source *s, const json_t *item,
+                       const char *arch, struct oci_image *img, struct err *e);
+
 /* The same for docker-archive's manifest.json (docker.c). */
 int docker_select(const struct source *s, const char *tag, const char *arch,
                   struct oci_image *img, struct err *e);

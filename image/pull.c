@@ -134,7 +134,8 @@ static int pull_fetch(const struct pull *p, struct fetcher *f,
     if (write(p->sock, &go, 1) != 1)
         return err_set(e, -EIO, "the converter ended unexpectedly");
     int code = fetcher_serve(f, p->sock, p->pipes, p->pipe_count, r, e);
-    if (code == 0)
+    bool nameless = p->q->pull != NULL && p->q->pull->nameless;
+    if (code == 0 && !nameless)
         code = pull_put_ref(p, r, fetcher_challenge(f), e);
     return code;
 }
@@ -163,9 +164,8 @@ int pull_image(struct store *s, const struct image_request *q,
     if (code == 0)
         code = fetcher_new(&fo, &f, e);
     if (code == 0)
-        code = q->ref->name.digest[0] == '\0'
-                   ? pull_check_tag(&p, f, hex, e)
-                   : pull_is_complete(&p, hex);
+        code = q->ref->name.digest[0] == '\0' ? pull_check_tag(&p, f, hex, e)
+                                              : pull_is_complete(&p, hex);
     *result = code == 1 ? PULL_UP_TO_DATE : PULL_FETCHED;
     if (code == 0) {
         code = pull_fetch(&p, f, &r, e);

@@ -19,6 +19,7 @@ struct pull_options {
     const char *cert_dir; /* or NULL */
     bool tls_verify;
     bool quiet;
+    bool nameless;       /* do not remember what the reference led to */
     bool keep_blobs;     /* of layers; documents are always kept */
     uint64_t limit_rate; /* bytes per second; 0: none */
     unsigned backoff_ms; /* before the first retry; 0: 500 */

@@ -20,14 +20,27 @@ int source_open(struct source *s, const struct imgref *ref, struct err *e)
     AUTO_CLOSE int fd = open(ref->path, O_RDONLY | O_CLOEXEC | flags);
     if (fd < 0)
         return err_set(e, -errno, "%s", strerror(errno));
-    s->is_packed = s->is_tar && unpack_is_packed(fd);
-    if (s->is_tar && !s->is_packed) {
+    if (s->is_tar)
+        return source_open_tar(s, fd, e);
+    s->fd = fd_release(&fd);
+    return 0;
+}
+
+int source_open_tar(struct source *s, int fd, struct err *e)
+{
+    *s = (struct source){.is_tar = 1};
+    s->is_packed = unpack_is_packed(fd);
+    if (!s->is_packed) {
         int code = tarfile_init(&s->tar, fd, e);
         if (code < 0)
             return code;
     }
-    s->fd = fd_release(&fd);
-    return 0;
+    s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (s->fd >= 0)
+        return 0;
+    tarfile_fini(&s->tar);
+    s->fd = 0;
+    return err_set(e, -errno, "%s", strerror(errno));
 }
 
 int source_unpack(struct source *s, int fd, struct err *e)

@@ -31,6 +31,9 @@ struct extent {
 int source_open(struct source *s, const struct imgref *ref, struct err *e);
 void source_close(struct source *s);
 
+/* A tar file that is open already; `fd` is borrowed. */
+int source_open_tar(struct source *s, int fd, struct err *e);
+
 /* Go on with `fd`, an empty file that is borrowed: it gets the contents. */
 int source_unpack(struct source *s, int fd, struct err *e);
 
