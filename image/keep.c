@@ -90,6 +90,7 @@ int keep_layers(struct store *s, const struct source *from,
         if (code < 0)
             return code;
         AUTO_CLOSE int fd = x.fd;
+        x.fd = fd;
         if (l->digest[0] != '\0' && x.size != l->size)
             return err_set(e, -EBADMSG,
                            "%.200s: %llu bytes, its descriptor says %llu",

@@ -133,7 +133,7 @@ CASES = [
          flags=["-m", "64m"], code=0, out="alive\n"),
     Case("bomb_threads", "python3", "python3", "-c", """
 import threading
-threading.stack_size(65536); e = threading.Event(); ts = []
+threading.stack_size(131072); e = threading.Event(); ts = []
 try:
     for i in range(40000): t = threading.Thread(target=e.wait); t.start(); ts.append(t)
 except RuntimeError as x: print(x)
