@@ -184,11 +184,8 @@ int cli_board(int argc, char **argv)
             q.dtb = f.value;
         else if (f.id == 'p')
             q.override = f.value;
-        else if (strcmp(f.value, "json") == 0)
-            json = true;
-        else if (strcmp(f.value, "table") != 0)
-            (void)err_set(&a.e, -EINVAL,
-                          "--format %.32s: must be table or json", f.value);
+        else
+            verb_args_format(&a, f.value, &json);
     }
     if (a.done)
         return a.status;

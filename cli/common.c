@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/parse.h"
 #include "supervisor/host.h"
+#include "supervisor/imagespec.h"
 
 int cli_fail(const struct err *e)
 {
@@ -112,4 +113,12 @@ int cli_for_each(const struct opt_reader *r, const char *root,
     }
     state_fini(&s);
     return failed;
+}
+
+int cli_find_image(const struct state *s, const char *ref, const char *arch,
+                   char hex[65], struct err *e)
+{
+    int code = imagespec_lookup(s->root, ref, arch, hex, e);
+    return code == -ENOENT ? err_set(e, code, "No such image: %.200s", ref)
+                           : code;
 }

@@ -58,6 +58,13 @@ extern cli_help_fn *cli_help_printer;
 /* The manual page, in troff; returns 0. */
 int cli_print_man(void);
 
+/* `limpet VERB ...` -> `limpet-image VERB ...`. Returns only when it fails. */
+int cli_exec_image(const char *verb, int argc, char **argv);
+
+/* The store's image of a name or ID; -ENOENT with docker's message. */
+int cli_find_image(const struct state *s, const char *ref, const char *arch,
+                   char hex[65], struct err *e);
+
 /* Open the state directory of --root (may be NULL). */
 int cli_open_state(const char *root, struct state *s, struct err *e);
 

@@ -77,11 +77,7 @@ int cli_doctor(int argc, char **argv)
     bool json = false;
     verb_args_init(&a, argc, argv, rest);
     while (verb_args_next(&a, &f)) {
-        if (strcmp(f.value, "json") == 0)
-            json = true;
-        else if (strcmp(f.value, "table") != 0)
-            (void)err_set(&a.e, -EINVAL,
-                          "--format %.32s: must be table or json", f.value);
+        verb_args_format(&a, f.value, &json);
     }
     if (a.done)
         return a.status;

@@ -247,11 +247,8 @@ int cli_history(int argc, char **argv)
             o.whole = on;
         else if (f.id == 'q')
             o.quiet = on;
-        else if (f.id == 'F' && strcmp(f.value, "json") == 0)
-            o.json = true;
-        else if (f.id == 'F' && strcmp(f.value, "table") != 0)
-            (void)err_set(&a.e, -EINVAL,
-                          "--format %.32s: must be table or json", f.value);
+        else if (f.id == 'F')
+            verb_args_format(&a, f.value, &o.json);
     }
     if (a.done)
         return a.status;
@@ -261,9 +258,7 @@ int cli_history(int argc, char **argv)
     const char *ref = a.reader.rest[0];
     if (host_init(&h, &a.e) < 0 || cli_open_state(a.root, &s, &a.e) < 0)
         return cli_error(&a.e);
-    int code = imagespec_lookup(s.root, ref, h.arch, hex, &a.e);
-    if (code == -ENOENT)
-        (void)err_set(&a.e, code, "No such image: %.200s", ref);
+    int code = cli_find_image(&s, ref, h.arch, hex, &a.e);
     if (code == 0)
         code = history_show(&s, ref, hex, &o, &a.e);
     state_fini(&s);

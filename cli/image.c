@@ -11,8 +11,7 @@
 #include "cli/common.h"
 #include "supervisor/host.h"
 
-/* `limpet VERB ...` -> `limpet-image VERB ...`. Returns only when it fails. */
-static int image_exec(const char *verb, int argc, char **argv)
+int cli_exec_image(const char *verb, int argc, char **argv)
 {
     struct err e;
     struct host h;
@@ -53,5 +52,5 @@ int cli_image(int argc, char **argv)
     for (size_t i = 0; i < ARRAY_COUNT(verbs); i++)
         if (strcmp(argv[0], verbs[i].name) == 0)
             return verbs[i].run(argc - 1, argv + 1);
-    return image_exec(argv[0], argc - 1, argv + 1);
+    return cli_exec_image(argv[0], argc - 1, argv + 1);
 }

@@ -172,11 +172,8 @@ int cli_images(int argc, char **argv)
             o.whole = on;
         else if (f.id == 'q')
             o.quiet = on;
-        else if (f.id == 'F' && strcmp(f.value, "json") == 0)
-            o.json = true;
-        else if (f.id == 'F' && strcmp(f.value, "table") != 0)
-            (void)err_set(&a.e, -EINVAL,
-                          "--format %.32s: must be table or json", f.value);
+        else if (f.id == 'F')
+            verb_args_format(&a, f.value, &o.json);
     }
     if (a.done)
         return a.status;

@@ -111,9 +111,7 @@ static int inspect_add(const struct state *s, const char *ref, const char *arch,
     struct imagespec i = {0};
     struct imagelist_entry *list = NULL;
     size_t count = 0;
-    int code = imagespec_lookup(s->root, ref, arch, hex, e);
-    if (code == -ENOENT)
-        return err_set(e, code, "No such image: %.200s", ref);
+    int code = cli_find_image(s, ref, arch, hex, e);
     if (code == 0)
         code = imagespec_open(s->root, hex, &i, e);
     if (code < 0)

@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* limpet pull, load, login, logout: checked here, done by limpet-image. */
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/auto.h"
-#include "base/err.h"
 #include "cli/common.h"
 #include "cli/verb_args.h"
-#include "supervisor/host.h"
 
 #define CERTS "CAs (*.crt) and our certificate (X.cert, X.key)"
 #define TLS   "check the registry's certificate (default true)"
@@ -56,30 +51,12 @@ static const struct opt logout_flags[] = {
 /* Flags are checked and passed on as they are. Returns only when it fails. */
 static int pull_exec(struct verb_args *a, int argc, char **argv)
 {
-    struct host h;
     struct opt_seen f;
-    char path[PATH_MAX + 16];
-    char verb[16];
-    AUTO_FREE char **args = calloc((size_t)argc + 3, sizeof(*args));
     AUTO_FREE char **rest = calloc((size_t)argc + 1, sizeof(*rest));
     verb_args_init(a, argc, argv, rest);
     while (verb_args_next(a, &f))
         continue;
-    if (a->done)
-        return a->status;
-    if (args == NULL)
-        (void)err_set(&a->e, -ENOMEM, "out of memory");
-    if (args == NULL || host_init(&h, &a->e) < 0)
-        return cli_fail(&a->e);
-    (void)snprintf(path, sizeof(path), "%s/limpet-image", h.libexec);
-    (void)snprintf(verb, sizeof(verb), "%s", a->verb);
-    args[0] = path;
-    args[1] = verb;
-    for (int i = 0; i < argc; i++)
-        args[i + 2] = argv[i];
-    (void)execv(path, args);
-    (void)err_set(&a->e, -errno, "%s: %s", path, strerror(errno));
-    return cli_fail(&a->e);
+    return a->done ? a->status : cli_exec_image(a->verb, argc, argv);
 }
 
 int cli_pull(int argc, char **argv)

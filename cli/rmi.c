@@ -13,7 +13,6 @@
 #include "cli/common.h"
 #include "cli/verb_args.h"
 #include "supervisor/host.h"
-#include "supervisor/imagespec.h"
 #include "supervisor/imagestore.h"
 
 static const struct opt rmi_flags[] = {
@@ -49,9 +48,7 @@ static int rmi_resolve(const struct state *s, const char *ref, const char *arch,
     struct imgref r;
     struct err ignored;
     char path[SHA256_HEX_SIZE + 8];
-    int code = imagespec_lookup(s->root, ref, arch, hex, e);
-    if (code == -ENOENT)
-        return err_set(e, code, "No such image: %.200s", ref);
+    int code = cli_find_image(s, ref, arch, hex, e);
     key[0] = '\0';
     if (code < 0 || imgref_parse(ref, &r, &ignored) < 0 ||
         imgref_key(&r, arch, key, &ignored) < 0)
@@ -110,9 +107,7 @@ static int tag_do(const struct state *s, const char *from, const char *to,
 {
     char hex[SHA256_HEX_SIZE];
     struct regname name;
-    int code = imagespec_lookup(s->root, from, arch, hex, e);
-    if (code == -ENOENT)
-        return err_set(e, code, "No such image: %.200s", from);
+    int code = cli_find_image(s, from, arch, hex, e);
     if (code == 0)
         code = regname_parse(to, &name, e);
     return code == 0 ? imagestore_tag(s, hex, &name, arch, e) : code;

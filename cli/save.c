@@ -99,9 +99,7 @@ static int save_add(struct save *s, const char *ref, struct err *e)
     char text[REGNAME_TEXT_SIZE];
     struct imgref r;
     struct err ignored;
-    int code = imagespec_lookup(s->state->root, ref, s->host->arch, hex, e);
-    if (code == -ENOENT)
-        return err_set(e, code, "No such image: %.200s", ref);
+    int code = cli_find_image(s->state, ref, s->host->arch, hex, e);
     if (code < 0)
         return code;
     save_keep(s, hex);

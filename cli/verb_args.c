@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/verb_args.h"
 
+#include <string.h>
+
 #include "cli/common.h"
 
 static bool verb_args_fail(struct verb_args *a)
@@ -52,4 +54,13 @@ bool verb_args_next(struct verb_args *a, struct opt_seen *f)
         }
     }
     return false;
+}
+
+void verb_args_format(struct verb_args *a, const char *value, bool *json)
+{
+    if (strcmp(value, "json") == 0)
+        *json = true;
+    else if (strcmp(value, "table") != 0)
+        (void)err_set(&a->e, -EINVAL, "--format %.32s: must be table or json",
+                      value);
 }

@@ -22,3 +22,6 @@ void verb_args_init(struct verb_args *a, int argc, char **argv, char **rest);
 
 /* The next flag that is the verb's own; false at the end or if `done`. */
 bool verb_args_next(struct verb_args *a, struct opt_seen *f);
+
+/* The value of --format: sets *json for "json", refuses all but "table". */
+void verb_args_format(struct verb_args *a, const char *value, bool *json);

@@ -86,6 +86,18 @@ static void imagestore_unlink(const struct state *s, const char *path,
         out->bytes += (uint64_t)st.st_blocks * 512;
 }
 
+/* A JSON file of the store, or NULL: what cannot be read needs nothing. */
+static json_t *imagestore_load(const struct state *s, const char *path)
+{
+    AUTO_FREE char *text = NULL;
+    size_t size;
+    struct err ignored;
+    if (path_read(s->root, path, IMAGESTORE_RECORD_MAX, &text, &size,
+                  &ignored) < 0)
+        return NULL;
+    return json_parse(text, size, path, &ignored);
+}
+
 /* Diff_ids of all images' layers as keys of an object. */
 static json_t *imagestore_live_layers(const struct state *s,
                                       const struct imagelist_entry *list,
@@ -94,14 +106,8 @@ static json_t *imagestore_live_layers(const struct state *s,
     json_t *live = json_object();
     for (size_t i = 0; i < count; i++) {
         char path[SHA256_HEX_SIZE + 16];
-        AUTO_FREE char *text = NULL;
-        size_t size;
-        struct err ignored;
         (void)snprintf(path, sizeof(path), "images/%s.json", list[i].hex);
-        if (path_read(s->root, path, IMAGESTORE_RECORD_MAX, &text, &size,
-                      &ignored) < 0)
-            continue;
-        json_t *doc = json_parse(text, size, path, &ignored);
+        json_t *doc = imagestore_load(s, path);
         const json_t *layers = json_object_get(doc, "layers");
         for (size_t k = 0; k < json_array_size(layers); k++) {
             const char *id = json_string_value(json_array_get(layers, k));
@@ -122,17 +128,11 @@ static json_t *imagestore_live_blobs(const struct state *s,
     json_t *live = json_object();
     for (size_t i = 0; i < count; i++) {
         char path[SHA256_HEX_SIZE + 8];
-        AUTO_FREE char *text = NULL;
-        size_t size;
-        struct err ignored;
         (void)json_object_set_new(live, list[i].hex, json_true());
         (void)json_object_set_new(live, list[i].config, json_true());
         (void)json_object_set_new(live, list[i].root, json_true());
         (void)snprintf(path, sizeof(path), "blobs/%s", list[i].hex);
-        if (path_read(s->root, path, IMAGESTORE_RECORD_MAX, &text, &size,
-                      &ignored) < 0)
-            continue;
-        json_t *doc = json_parse(text, size, path, &ignored);
+        json_t *doc = imagestore_load(s, path);
         const json_t *layers = json_object_get(doc, "layers");
         for (size_t k = 0; k < json_array_size(layers); k++) {
             const char *id = json_string_value(
