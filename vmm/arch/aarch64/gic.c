@@ -92,16 +92,3 @@ int arch_irq_commit(struct arch_vm *vm, const struct irq_lines *lines,
     }
     return 0;
 }
-
-int arch_bell_add(struct arch_vm *vm, uint64_t gpa, uint32_t value, int fd,
-                  struct err *e)
-{
-    struct kvm_ioeventfd b = {
-        .datamatch = value,
-        .addr = gpa,
-        .len = sizeof(value),
-        .fd = fd,
-        .flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
-    };
-    return KVM_CALL(vm->vm_fd, KVM_IOEVENTFD, &b, e);
-}

@@ -13,13 +13,6 @@
  * fewer levels of stage 2 tables. */
 enum { IPA_MIN = 32, IPA_DEFAULT = 40, IPA_MAX = 39 };
 
-int kvm_ioctl(int fd, unsigned long request, uintptr_t arg, const char *name,
-              struct err *e)
-{
-    int rc = ioctl(fd, request, arg);
-    return rc < 0 ? err_set(e, -errno, "%s: %s", name, strerror(errno)) : rc;
-}
-
 int arch_gpa_end(int kvm_fd, uint64_t *end, struct err *e)
 {
     int bits = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_VM_IPA_SIZE);
@@ -88,23 +81,6 @@ void arch_vm_fini(struct arch_vm *vm)
     if (vm->vm_fd > 0)
         (void)close(vm->vm_fd);
     *vm = (struct arch_vm){.vm_fd = -1, .gic_fd = -1};
-}
-
-int arch_vm_map(struct arch_vm *vm, uint32_t slot, const struct arch_window *at,
-                void *host, bool readonly, struct err *e)
-{
-    struct kvm_userspace_memory_region r = {
-        .slot = slot,
-        .flags = readonly ? KVM_MEM_READONLY : 0,
-        .guest_phys_addr = at->gpa,
-        .memory_size = at->size,
-        .userspace_addr = (uintptr_t)host,
-    };
-    int rc = KVM_CALL(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &r, e);
-    if (rc < 0)
-        return rc;
-    vm->mapped += at->size;
-    return 0;
 }
 
 uint64_t arch_counter(void)

@@ -18,13 +18,6 @@
 /* What one top-level table of the boot page tables reaches. */
 #define PHYSMAP_END (UINT64_C(512) << 30)
 
-int kvm_ioctl(int fd, unsigned long request, uintptr_t arg, const char *name,
-              struct err *e)
-{
-    int rc = ioctl(fd, request, arg);
-    return rc < 0 ? err_set(e, -errno, "%s: %s", name, strerror(errno)) : rc;
-}
-
 int arch_gpa_end(int kvm_fd, uint64_t *end, struct err *e)
 {
     (void)kvm_fd;
@@ -67,23 +60,6 @@ void arch_vm_fini(struct arch_vm *vm)
         (void)close(vm->vm_fd);
     free(vm->cpuid);
     *vm = (struct arch_vm){.vm_fd = -1};
-}
-
-int arch_vm_map(struct arch_vm *vm, uint32_t slot, const struct arch_window *at,
-                void *host, bool readonly, struct err *e)
-{
-    struct kvm_userspace_memory_region r = {
-        .slot = slot,
-        .flags = readonly ? KVM_MEM_READONLY : 0,
-        .guest_phys_addr = at->gpa,
-        .memory_size = at->size,
-        .userspace_addr = (uintptr_t)host,
-    };
-    int rc = KVM_CALL(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &r, e);
-    if (rc < 0)
-        return rc;
-    vm->mapped += at->size;
-    return 0;
 }
 
 uint64_t arch_counter(void)
