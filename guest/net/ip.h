@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+/* IP for the transports: routes, output, input by protocol. RFC 791, 8200. */
+#pragma once
+
+#include "guest/net/netif.h"
+
+struct ip_route {
+    struct netif *netif;
+    struct ip_addr src; /* to use if the socket has none */
+    struct ip_addr hop; /* next: the destination itself, or a gateway */
+    uint32_t mtu;       /* bytes of IP: the interface's, or the path's */
+    bool local;         /* to ourselves */
+    bool broadcast, multicast;
+};
+
+struct ip_send { /* how one goes out */
+    struct ip_addr src, dst;
+    uint8_t protocol;
+    uint8_t ttl, tos; /* ttl 0: the default */
+    bool dont_fragment;
+};
+
+/* Where `dst` goes from `src` (any: chosen) through interface `oif` (0: any).
+ * -ENETUNREACH, -EHOSTUNREACH, -EINVAL, -ENODEV. */
+int ip_route(struct ip_route *r, const struct ip_addr *dst,
+             const struct ip_addr *src, uint32_t oif);
+/* Transport header and payload in `p`; IP header, neighbour and device follow.
+ * With gso_size set it may exceed the MTU. 0 or -errno (told at once, e.g.
+ * -EMSGSIZE); later losses are silent. May run under a socket's spinlock. */
+int ip_output(struct packet *p, const struct ip_route *r,
+              const struct ip_send *how);
+bool ip_is_ours(const struct ip_addr *a); /* an address of this machine */
+
+/* A protocol's input: `p` starts at its header, addresses are in it; its IP
+ * header was checked. Net thread. */
+struct ip_protocol {
+    uint8_t number;
+    void (*input)(struct packet *p);
+    /* An ICMP error about what we sent: addresses as we sent them, `head` its
+     * first bytes. error: positive errno; info: MTU for EMSGSIZE. */
+    void (*error)(const struct ip_addr *src, const struct ip_addr *dst,
+                  const uint8_t *head, uint32_t size, int error, bool hard,
+                  uint32_t info);
+};
+extern const struct ip_protocol tcp_protocol, udp_protocol; /* their files */
+
+/* Nobody wanted `p` (UDP): tell its sender, by RFC 1122 and 4443. Takes p. */
+void icmp_port_unreachable(struct packet *p);

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Packets: headers in memory of their own, data in pages that other packets
+ * and sockets may share. A packet has one owner at a time; who gets one as an
+ * argument named `p` owns it from then on, unless the contract says otherwise.
+ * Every length in a received packet is a peer's: pull, then look.
+ */
+#pragma once
+
+#include "guest/core/list.h"
+#include "guest/core/types.h"
+#include "guest/net/addr.h"
+
+struct netif;
+
+#define PACKET_ROOM  192 /* bytes for headers: device, Ethernet, IP, TCP */
+#define PACKET_FRAGS 18  /* 64 KiB in 4 KiB pages at any offset, and one more  \
+                          */
+
+struct packet_frag {
+    paddr_t page; /* a reference to this block, page_put when dropped */
+    uint32_t off; /* bytes into the block */
+    uint32_t size;
+};
+
+/* What is known of the transport checksum. */
+enum packet_csum {
+    PACKET_CSUM_UNKNOWN, /* received: check it */
+    PACKET_CSUM_GOOD,    /* received: the device or its peer vouches for it */
+    PACKET_CSUM_PARTIAL, /* the field at csum_off holds the folded sum of the
+                            pseudo header; device or netif_send completes it */
+};
+
+struct packet {
+    struct list node; /* the owner's */
+    struct netif *netif;
+    uint32_t size;                /* bytes: head_size and all frags */
+    uint16_t head_off, head_size; /* headers: head[head_off ...] */
+    uint8_t frag_count;
+    uint8_t csum;     /* enum packet_csum */
+    uint8_t protocol; /* IPPROTO_*, received */
+    uint8_t ttl, tos; /* received */
+    bool multicast;   /* received for a group, or everybody */
+    bool broadcast;
+    uint16_t csum_start; /* PARTIAL: bytes from head[head_off] of the network
+                            header, where summing starts */
+    uint16_t csum_off;   /* PARTIAL: from csum_start to the field */
+    uint16_t gso_size;   /* payload bytes of each segment; 0: as it is.
+                            Received: what the device put together, or 0 */
+    struct ip_addr src, dst; /* received */
+    struct packet_frag frags[PACKET_FRAGS];
+    uint8_t head[PACKET_ROOM];
+};
+
+/* --- packet.c; any context but interrupts --- */
+/* Empty, with `room` bytes before head for headers to come. NULL: memory. */
+struct packet *packet_new(uint16_t room);
+void packet_free(struct packet *p); /* NULL is fine */
+/* The first n bytes side by side, moved into head as needed; NULL: shorter, or
+ * n is more than PACKET_ROOM. */
+void *packet_pull(struct packet *p, uint32_t n);
+void *packet_push(struct packet *p, uint16_t n); /* new bytes in front */
+void packet_skip(struct packet *p, uint32_t n);  /* n <= size: off the front */
+void packet_trim(struct packet *p, uint32_t size); /* cut the end off */
+/* Add bytes of a page block at the end; takes a reference of its own (the
+ * last frag grows where it can). -ENOSPC: PACKET_FRAGS. */
+int packet_add(struct packet *p, paddr_t page, uint32_t off, uint32_t size);
+void packet_copy_out(const struct packet *p, uint32_t off, void *to,
+                     uint32_t n);
+/* Bytes of memory it holds: what sockets are charged. */
+uint32_t packet_charge(const struct packet *p);
+
+/* Internet checksum (RFC 1071). Sums are unfolded, of bytes as 16-bit big
+ * endian words at even offsets. */
+uint32_t csum_add(uint32_t sum, const void *data, size_t n);
+uint16_t csum_fold(uint32_t sum); /* the complement, in network order */
+uint32_t packet_csum(const struct packet *p, uint32_t off, uint32_t n);
+uint32_t csum_pseudo(const struct ip_addr *src, const struct ip_addr *dst,
+                     uint8_t protocol, uint32_t size);
