@@ -13,10 +13,8 @@
 
 struct netif;
 
-#define PACKET_ROOM 192 /* bytes for headers: device, Ethernet, IP, TCP */
-#define PACKET_FRAGS                                                           \
-    18 /* 64 KiB in 4 KiB pages at any offset, and one more                    \
-        */
+#define PACKET_ROOM  192 /* bytes for headers: device, Ethernet, IP, TCP */
+#define PACKET_FRAGS 18  /* 64 KiB in pages at any offset, and one more */
 
 struct packet_frag {
     paddr_t page; /* a reference to this block, page_put when dropped */
