@@ -97,9 +97,12 @@ size_t aspace_copy_in(struct aspace *as, uint64_t to, const void *from,
 size_t aspace_copy_out(struct aspace *as, void *to, uint64_t from, size_t n);
 
 /* A file's pages from `first` on (count, or UINT64_MAX) changed identity or
- * went away (truncate, copy-up): drop them from every mapping of the inode.
- * Called without inode page locks. */
+ * went away (hole, copy-up): drop them from every mapping of the inode. Private
+ * copies stay: they are the program's own. Called without inode page locks. */
 void aspace_drop_inode(struct inode *inode, uint64_t first, uint64_t count);
+/* The file ends before page `first` now: private copies go, too (SIGBUS, and
+ * zeros should it grow again). Otherwise as aspace_drop_inode(). */
+void aspace_cut_inode(struct inode *inode, uint64_t first);
 
 /* /proc/PID/maps line by line: fills *m for the first region at or after
  * `from`; false when there is none. */

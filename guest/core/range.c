@@ -326,7 +326,8 @@ int aspace_lock(struct aspace *as, uint64_t addr, uint64_t size, bool on)
 
 uint64_t aspace_drops;
 
-static void drop_from(struct vma *v, uint64_t first, uint64_t count)
+static void drop_from(struct vma *v, uint64_t first, uint64_t count,
+                      bool copies)
 {
     uint64_t from = v->offset >> PAGE_SHIFT;
     uint64_t pages = (v->end - v->start) >> PAGE_SHIFT;
@@ -348,8 +349,7 @@ static void drop_from(struct vma *v, uint64_t first, uint64_t count)
         }
         for (unsigned i = 0; i < s.count; i++) {
             uint64_t e = s.entry[i];
-            /* Private copies stay: they are the program's own. */
-            if (pte_none(e) || page_is_anon(arch_pte_pa(e)))
+            if (pte_none(e) || (!copies && page_is_anon(arch_pte_pa(e))))
                 continue;
             uint64_t va = s.va + i * PAGE_SIZE;
             pt_zap(v->as, va, va + PAGE_SIZE, &batch);
@@ -362,7 +362,8 @@ static void drop_from(struct vma *v, uint64_t first, uint64_t count)
  * mappings_lock is taken inside aspace locks elsewhere, so here an aspace lock
  * is only tried, and everything let go when it is busy.
  */
-void aspace_drop_inode(struct inode *inode, uint64_t first, uint64_t count)
+static void drop_all(struct inode *inode, uint64_t first, uint64_t count,
+                     bool copies)
 {
     uint64_t id = 0;
     bool again = true;
@@ -381,11 +382,21 @@ void aspace_drop_inode(struct inode *inode, uint64_t first, uint64_t count)
                 continue;
             }
             v->drop_id = id;
-            drop_from(v, first, count);
+            drop_from(v, first, count, copies);
             mutex_unlock(&v->as->lock);
         }
         mutex_unlock(&inode->mappings_lock);
         if (again)
             sched_yield();
     }
+}
+
+void aspace_drop_inode(struct inode *inode, uint64_t first, uint64_t count)
+{
+    drop_all(inode, first, count, false);
+}
+
+void aspace_cut_inode(struct inode *inode, uint64_t first)
+{
+    drop_all(inode, first, UINT64_MAX, true);
 }

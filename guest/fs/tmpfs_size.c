@@ -97,7 +97,7 @@ int tmpfs_resize(struct inode *i, uint64_t size)
         pagetree_fini(&n->pages);
     tmpfs_set_blocks(n);
     spin_unlock(&n->page_lock);
-    aspace_drop_inode(i, keep, UINT64_MAX);
+    aspace_cut_inode(i, keep);
     return 0;
 }
 

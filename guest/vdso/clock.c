@@ -54,6 +54,13 @@ static uint64_t vdso_wall(void)
            __atomic_load_n(&vdso_data.wall_base, __ATOMIC_RELAXED);
 }
 
+/* In this order: a bad pointer faults at its own address, as in Linux. */
+static void vdso_store(int64_t *sec, int64_t *rest, uint64_t ns, uint64_t unit)
+{
+    *(volatile int64_t *)sec = (int64_t)(ns / NSEC);
+    *(volatile int64_t *)rest = (int64_t)(ns % NSEC / unit);
+}
+
 int __vdso_clock_gettime(int32_t id, struct lx_timespec *ts)
 {
     uint64_t ns;
@@ -69,8 +76,7 @@ int __vdso_clock_gettime(int32_t id, struct lx_timespec *ts)
         return (int)vdso_syscall3(LX_NR_clock_gettime, (uint64_t)id,
                                   (uintptr_t)ts, 0);
     }
-    ts->sec = (int64_t)(ns / NSEC);
-    ts->nsec = (int64_t)(ns % NSEC);
+    vdso_store(&ts->sec, &ts->nsec, ns, 1);
     return 0;
 }
 
@@ -86,10 +92,8 @@ int __vdso_gettimeofday(struct vdso_timeval *tv, struct vdso_timezone *tz)
         return (int)vdso_syscall3(LX_NR_gettimeofday, (uintptr_t)tv,
                                   (uintptr_t)tz, 0);
     uint64_t ns = vdso_wall();
-    if (tv != NULL) {
-        tv->sec = (int64_t)(ns / NSEC);
-        tv->usec = (int64_t)(ns % NSEC / 1000);
-    }
+    if (tv != NULL)
+        vdso_store(&tv->sec, &tv->usec, ns, 1000);
     if (tz != NULL)
         *tz = (struct vdso_timezone){0};
     return 0;

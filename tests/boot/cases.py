@@ -235,9 +235,6 @@ print(error(), n)
 CONFORM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../guest/conform")
 CASES += [Case("conform_" + name[:-2], "conform", "/glibc/" + name[:-2], lines=True)
           for name in sorted(os.listdir(CONFORM)) if name.endswith(".c")]
-CASES.append(Case("conform_musl", "conform", "/all", "/musl", lines=True, slow=True))
 CASES += programs.cases(Case)
-if ARCH == "amd64":  # no musl compiler for the cross build
-    CASES.append(Case("conform_musl", "conform", "/all", "/musl", lines=True, slow=True))
 CASES.append(Case("conform_musl", "conform", "/all", "/musl", lines=True, slow=True,
                   only=("amd64", "the cross build has no musl")))

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """stress_test.py [STRESSOR...]: stress-ng with --verify, one VM for each, 1 s
-(LIMPET_STRESS_SECONDS). stress.cfg says which must pass and which are skipped
-and why; an unexpected pass fails too."""
+(LIMPET_STRESS_SECONDS), two VMs at a time. stress.cfg says which must pass and
+which are skipped and why; an unexpected pass fails too."""
+import concurrent.futures
 import os
 import subprocess
 import sys
@@ -25,15 +26,14 @@ def wanted():
 
 def run(name):
     """None, or what went wrong."""
-    command = [BIN + "/limpet", "run", "--rm", "-m", "512m", "oci:" + IMAGE, "--verify", "-t", SECONDS,
+    vm = f"stress-{name}-{os.getpid()}"
+    command = [BIN + "/limpet", "run", "--rm", "--name", vm, "-m", "512m", "oci:" + IMAGE, "--verify", "-t", SECONDS,
                "--temp-path", "/tmp", "--" + name, "2"]
     try:
         p = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                            text=True, errors="replace", timeout=float(SECONDS) + 40)
     except subprocess.TimeoutExpired:
-        ids = subprocess.run([BIN + "/limpet", "ps", "-q"], capture_output=True, text=True, timeout=20).stdout.split()
-        if ids:
-            subprocess.run([BIN + "/limpet", "rm", "-f"] + ids, stdout=subprocess.DEVNULL, timeout=60)
+        subprocess.run([BIN + "/limpet", "rm", "-f", vm], stdout=subprocess.DEVNULL, timeout=60)
         return "hangs"
     if p.returncode == 0 and "skipped stressor" not in p.stdout:
         return None
@@ -48,12 +48,16 @@ def main():
         print(f"SKIP {IMAGE} is not there: tests/fixtures/make-images.sh makes it")
         return 77
     rules, failed = wanted(), 0
-    for name in sys.argv[1:] or rules:
-        why, skip = run(name), rules.get(name)
-        good = (why is None) == (skip is None)
-        failed += not good
-        print(f"{'ok' if good else 'not ok'} - {name}" + (f" # {why or 'passes, but stress.cfg skips it'}"
-                                                          if not good else f" # skip {skip}" if skip else ""), flush=True)
+    names = sys.argv[1:] or list(rules)
+    with concurrent.futures.ThreadPoolExecutor(2) as two:
+        for name, why in zip(names, two.map(run, names)):
+            skip = rules.get(name)
+            good = (why is None) == (skip is None)
+            failed += not good
+            note = f" # skip {skip}" if skip else ""
+            if not good:
+                note = f" # {why or 'passes, but stress.cfg skips it'}"
+            print(f"{'ok' if good else 'not ok'} - {name}{note}", flush=True)
     return 1 if failed else 0
 
 

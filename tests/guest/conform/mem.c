@@ -293,6 +293,13 @@ static void coherent(void)
     ftruncate(fd, 3 * PAGE);
     T("back", probe(s + PAGE, true));
     T("back_zero", s[PAGE]);
+    p[7] = p[PAGE] = p[2 * PAGE] = '#';
+    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE);
+    T("hole_private_own", p[7]);
+    ftruncate(fd, PAGE + 1);
+    T("shrunk_private", probe(p + 2 * PAGE, false));
+    ftruncate(fd, 3 * PAGE);
+    t_say("regrown_private", "%d %d %d", p[7], p[PAGE], p[2 * PAGE]);
     close(fd);
     unlink("co");
     s[0] = 'u';

@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <link.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <sys/auxv.h>
 #include <sys/time.h>
 
@@ -112,6 +113,52 @@ static void clocks(void)
     YES("time", now.tv_sec - h.time(&t) <= 2 && now.tv_sec - t <= 2);
 }
 
+static sigjmp_buf back;
+static void *volatile fault_at;
+
+static void on_fault(int signo, siginfo_t *info, void *context)
+{
+    (void)signo;
+    (void)context;
+    fault_at = info->si_addr;
+    siglongjmp(back, 1);
+}
+
+static void give_bad(const char *name)
+{
+    union {
+        const void *p;
+        clock_fn *clock;
+        day_fn *day;
+        time_fn *time;
+    } f;
+
+    f.p = find(name);
+    if (strstr(name, "clock") != NULL)
+        f.clock(CLOCK_REALTIME, BAD_PTR);
+    else if (strstr(name, "day") != NULL)
+        f.day(BAD_PTR, NULL);
+    else
+        f.time(BAD_PTR);
+}
+
+/* A bad pointer faults in the program, at its first byte. */
+static void bad_pointers(void)
+{
+    struct sigaction sa = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+    static const char *const names[] = {"__vdso_clock_gettime",
+                                        "__vdso_gettimeofday", "__vdso_time"};
+
+    sigaction(SIGSEGV, &sa, NULL);
+    for (volatile int i = 0; i < 3; i++) {
+        fault_at = NULL;
+        if (sigsetjmp(back, 1) == 0)
+            give_bad(names[i]);
+        t_say("bad_pointer", "%s %p", names[i], fault_at);
+    }
+    signal(SIGSEGV, SIG_DFL);
+}
+
 static void cpus(void)
 {
     union {
@@ -174,6 +221,7 @@ int main(void)
                          "linux-vdso.so.1") == 0);
     YES("versions", dynamic(DT_VERDEF) != NULL && dynamic(DT_VERSYM) != NULL);
     clocks();
+    bad_pointers();
     cpus();
     t_child("fork", in_child);
     t_child("write", write_it);
