@@ -109,9 +109,6 @@ int arch_signal_frame(struct task *t, const struct k_sigaction *sa,
 /* rt_sigreturn: registers and *mask from the frame. 0 or -EFAULT. */
 int arch_signal_return(struct task *t, uint64_t *mask);
 uint64_t arch_min_sigstack(void); /* AT_MINSIGSTKSZ, bytes */
-/* Code that exec puts into every program at aspace.user_page, at most a page:
- * where handlers return to. NULL: none. */
-const void *arch_user_page(size_t *size);
 
 /* --- memory --- */
 

@@ -161,7 +161,7 @@ int aspace_fork(struct aspace *child, struct aspace *parent)
     child->membarrier = parent->membarrier;
     child->brk = parent->brk;
     child->stack_top = parent->stack_top;
-    child->user_page = parent->user_page;
+    child->vdso = parent->vdso;
     child->mmap_top = parent->mmap_top;
     child->arg_start = parent->arg_start;
     child->arg_end = parent->arg_end;
@@ -467,7 +467,7 @@ static bool aspace_info(struct aspace *as, uint64_t from, bool count,
             .flags =
                 (v->flags & VMA_SHARED) != 0 ? LX_MAP_SHARED : LX_MAP_PRIVATE,
             .file = v->file,
-            .name = v->start == as->user_page ? "[vdso]" : vma_name(v),
+            .name = vma_name(v),
             .rss = count ? pt_count(as, v->start, v->end) << PAGE_SHIFT : 0,
         };
         if (v->file != NULL)

@@ -35,7 +35,7 @@ struct aspace {
     bool child;      /* made for fork(2) */
     uint64_t brk_start, brk;
     uint64_t stack_top; /* first byte above the main stack */
-    uint64_t user_page; /* arch_user_page() is here; 0: nowhere */
+    uint64_t vdso;      /* the image (vdso.h); 0: none */
     uint64_t arg_start, arg_end, env_start, env_end; /* /proc/PID/cmdline */
     uint64_t auxv[48];                               /* /proc/PID/auxv: pairs */
     uint64_t mapped;             /* bytes of regions: VmSize */

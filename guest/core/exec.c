@@ -61,7 +61,6 @@ struct exec {
     struct exec_args *args;
     struct aspace *as;
     struct elf_image image, interp;
-    uint64_t vdso;       /* its address, or 0 */
     uint32_t suid, sgid; /* UINT32_MAX: not set-id */
     uint64_t sp;
 };
@@ -189,7 +188,7 @@ static void exec_auxv(const struct exec *x, uint64_t *v, uint64_t random,
     uint64_t euid = x->suid != UINT32_MAX ? x->suid : c->euid;
     uint64_t egid = x->sgid != UINT32_MAX ? x->sgid : c->egid;
     const uint64_t pairs[AUXV_PAIRS][2] = {
-        {x->vdso != 0 ? AT_SYSINFO_EHDR : AT_IGNORE, x->vdso},
+        {x->as->vdso != 0 ? AT_SYSINFO_EHDR : AT_IGNORE, x->as->vdso},
         {AT_HWCAP, arch_hwcap(0)},
         {AT_PAGESZ, PAGE_SIZE},
         {AT_CLKTCK, 100},
@@ -271,7 +270,7 @@ static int exec_stack(struct exec *x)
         return (int)at;
     struct vma *v = vma_at(as, (uint64_t)at);
     vma_set(v, v->prot, v->flags | VMA_STACK | VMA_NOHUGE);
-    x->vdso = vdso_map(as);
+    as->vdso = vdso_map(as);
 
     char random[16];
     krandom(random, sizeof(random));
@@ -285,23 +284,6 @@ static int exec_stack(struct exec *x)
 }
 
 /* --- building and switching --- */
-
-static int exec_user_page(struct aspace *as)
-{
-    size_t size;
-    const void *code = arch_user_page(&size);
-    if (code == NULL)
-        return 0;
-    int64_t at = aspace_map(as, 0, PAGE_SIZE, LX_PROT_READ | LX_PROT_WRITE,
-                            LX_MAP_PRIVATE | LX_MAP_ANONYMOUS, NULL, 0);
-    if (at < 0)
-        return (int)at;
-    as->user_page = (uint64_t)at;
-    if (aspace_copy_in(as, as->user_page, code, size) != size)
-        return -ENOMEM;
-    return aspace_protect(as, as->user_page, PAGE_SIZE,
-                          LX_PROT_READ | LX_PROT_EXEC);
-}
 
 static int exec_load(struct exec *x)
 {
@@ -321,8 +303,7 @@ static int exec_load(struct exec *x)
         return r;
     x->as->brk_start = x->image.end + (krandom_u64() % BRK_PAGES) * PAGE_SIZE;
     x->as->brk = x->as->brk_start;
-    r = exec_user_page(x->as);
-    return r < 0 ? r : exec_stack(x);
+    return exec_stack(x);
 }
 
 static void exec_set_ids(struct exec *x)

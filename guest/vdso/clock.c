@@ -31,11 +31,11 @@ struct vdso_timezone {
 /* link.ld puts it on the page before the image. */
 extern const struct vdso_data vdso_data __attribute__((visibility("hidden")));
 
-int __vdso_clock_gettime(int32_t id, struct lx_timespec *ts);
-int __vdso_clock_getres(int32_t id, struct lx_timespec *ts);
-int __vdso_gettimeofday(struct vdso_timeval *tv, struct vdso_timezone *tz);
-int64_t __vdso_time(int64_t *t);
-int64_t __vdso_getcpu(uint32_t *cpu, uint32_t *node, void *unused);
+int VDSO_NAME(clock_gettime)(int32_t id, struct lx_timespec *ts);
+int VDSO_NAME(clock_getres)(int32_t id, struct lx_timespec *ts);
+int VDSO_NAME(gettimeofday)(struct vdso_timeval *tv, struct vdso_timezone *tz);
+int64_t VDSO_NAME(time)(int64_t *t);
+int64_t VDSO_NAME(getcpu)(uint32_t *cpu, uint32_t *node, void *unused);
 
 static uint64_t vdso_monotonic(void)
 {
@@ -61,7 +61,7 @@ static void vdso_store(int64_t *sec, int64_t *rest, uint64_t ns, uint64_t unit)
     *(volatile int64_t *)rest = (int64_t)(ns % NSEC / unit);
 }
 
-int __vdso_clock_gettime(int32_t id, struct lx_timespec *ts)
+int VDSO_NAME(clock_gettime)(int32_t id, struct lx_timespec *ts)
 {
     uint64_t ns;
 
@@ -80,13 +80,13 @@ int __vdso_clock_gettime(int32_t id, struct lx_timespec *ts)
     return 0;
 }
 
-int __vdso_clock_getres(int32_t id, struct lx_timespec *ts)
+int VDSO_NAME(clock_getres)(int32_t id, struct lx_timespec *ts)
 {
     return (int)vdso_syscall3(LX_NR_clock_getres, (uint64_t)id, (uintptr_t)ts,
                               0);
 }
 
-int __vdso_gettimeofday(struct vdso_timeval *tv, struct vdso_timezone *tz)
+int VDSO_NAME(gettimeofday)(struct vdso_timeval *tv, struct vdso_timezone *tz)
 {
     if (vdso_data.ns_per_tick == 0)
         return (int)vdso_syscall3(LX_NR_gettimeofday, (uintptr_t)tv,
@@ -99,28 +99,25 @@ int __vdso_gettimeofday(struct vdso_timeval *tv, struct vdso_timezone *tz)
     return 0;
 }
 
-int64_t __vdso_time(int64_t *t)
+int64_t VDSO_NAME(time)(int64_t *t)
 {
     struct vdso_timeval tv;
 
-    (void)__vdso_gettimeofday(&tv, NULL);
+    (void)VDSO_NAME(gettimeofday)(&tv, NULL);
     if (t != NULL)
         *t = tv.sec;
     return tv.sec;
 }
 
 /* On PVM the instructions that tell the CPU show the host's. */
-int64_t __vdso_getcpu(uint32_t *cpu, uint32_t *node, void *unused)
+int64_t VDSO_NAME(getcpu)(uint32_t *cpu, uint32_t *node, void *unused)
 {
     (void)unused;
     return vdso_syscall3(LX_NR_getcpu, (uintptr_t)cpu, (uintptr_t)node, 0);
 }
 
-#define VDSO_ALIAS(name)                                                       \
-    extern __typeof__(__vdso_##name) name                                      \
-        __attribute__((weak, alias("__vdso_" #name)))
-VDSO_ALIAS(clock_gettime);
-VDSO_ALIAS(clock_getres);
-VDSO_ALIAS(gettimeofday);
-VDSO_ALIAS(time);
-VDSO_ALIAS(getcpu);
+VDSO_ALIAS(clock_gettime)
+VDSO_ALIAS(clock_getres)
+VDSO_ALIAS(gettimeofday)
+VDSO_ALIAS(time)
+VDSO_ALIAS(getcpu)

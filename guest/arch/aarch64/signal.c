@@ -17,14 +17,8 @@
 #define FRAME_MORE  (FRAME_REGS + offsetof(struct lx_sigcontext, reserved))
 #define RECORDS_MAX 4096
 
-/* user.S */
-extern const char user_page[], user_page_end[];
-
-const void *arch_user_page(size_t *size)
-{
-    *size = (size_t)(user_page_end - user_page);
-    return user_page;
-}
+/* vdso.ld: where handlers without a restorer return to, in the image. */
+#define VDSO_SIGRETURN 0x800
 
 uint64_t arch_min_sigstack(void)
 {
@@ -110,8 +104,9 @@ int arch_signal_frame(struct task *t, const struct k_sigaction *sa,
     r->x[1] = sp + FRAME_INFO;
     r->x[2] = sp + FRAME_UC;
     r->x[29] = record;
-    r->x[30] =
-        sa->flags & LX_SA_RESTORER ? sa->restorer : t->proc->aspace->user_page;
+    r->x[30] = sa->flags & LX_SA_RESTORER
+                   ? sa->restorer
+                   : t->proc->aspace->vdso + VDSO_SIGRETURN;
     r->sp = sp;
     r->pc = sa->handler;
     r->nr = -1;

@@ -6,6 +6,8 @@
 #include "guest/arch/aarch64/board.h"
 #include "guest/core/cpu.h"
 #include "guest/core/log.h"
+#include "guest/core/vdso.h"
+#include "guest/vdso/vdso.h"
 
 #define SCALE_SHIFT 24 /* factors fit 64 bits down to 1 MHz */
 
@@ -89,6 +91,13 @@ nsec_t arch_clock(void)
     int64_t ticks = (int64_t)(counter() - arch_entry_cnt);
 
     return ticks > 0 ? scale((uint64_t)ticks, ns_per_tick) : 0;
+}
+
+void arch_vdso_clock(struct vdso_data *d)
+{
+    d->counter_base = arch_entry_cnt;
+    d->ns_per_tick = ns_per_tick;
+    d->shift = SCALE_SHIFT;
 }
 
 uint64_t arch_clock_wall_base(void)

@@ -362,12 +362,6 @@ void arch_sync_icache(void *page, size_t size)
     (void)size;
 }
 
-const void *arch_user_page(size_t *size)
-{
-    *size = 0;
-    return NULL;
-}
-
 /* Host address behind a user address, or NULL: a page-table walk. */
 static char *fake_walk(uint64_t va, bool write)
 {

@@ -30,12 +30,6 @@ uint64_t arch_min_sigstack(void)
                     UINT64_C(16));
 }
 
-const void *arch_user_page(size_t *size)
-{
-    *size = 0; /* programs bring their restorer */
-    return NULL;
-}
-
 static bool on_stack(const struct lx_stack *s, uint64_t sp)
 {
     return sp > s->sp && sp - s->sp <= s->size;

@@ -48,6 +48,30 @@ static const void *find(const char *name)
     return NULL;
 }
 
+/* As the architecture names it; vdso(7). */
+static const void *find_call(const char *name)
+{
+    char full[64];
+    const void *p;
+
+    snprintf(full, sizeof(full), "__vdso_%s", name);
+    p = find(full);
+    if (p != NULL)
+        return p;
+    snprintf(full, sizeof(full), "__kernel_%s", name);
+    return find(full);
+}
+
+/* Not every architecture has these two. */
+static long plain_time(long *t)
+{
+    return (*t = time(NULL));
+}
+static long plain_cpu(unsigned *cpu, unsigned *node, void *unused)
+{
+    return SC(getcpu, cpu, node, unused);
+}
+
 static int has_segment(ElfW(Word) type)
 {
     const ElfW(Ehdr) *e = (const void *)image;
@@ -94,12 +118,14 @@ static void clocks(void)
     struct timeval tv = {0};
     long t = 0;
 
-    f.p = find("__vdso_clock_gettime");
-    g.p = find("__vdso_gettimeofday");
-    h.p = find("__vdso_time");
-    YES("symbols", f.p != NULL && g.p != NULL && h.p != NULL);
-    if (f.p == NULL || g.p == NULL || h.p == NULL)
+    f.p = find_call("clock_gettime");
+    g.p = find_call("gettimeofday");
+    h.p = find_call("time");
+    YES("symbols", f.p != NULL && g.p != NULL);
+    if (f.p == NULL || g.p == NULL)
         return;
+    if (h.p == NULL)
+        h.time = plain_time;
     YES("realtime", agrees(f.clock, CLOCK_REALTIME, 0));
     YES("monotonic", agrees(f.clock, CLOCK_MONOTONIC, 0));
     YES("boottime", agrees(f.clock, CLOCK_BOOTTIME, 0));
@@ -168,8 +194,10 @@ static void cpus(void)
     unsigned cpu = 99, node = 99;
     cpu_set_t set;
 
-    f.p = find("__vdso_getcpu");
-    YES("getcpu", f.p != NULL && f.cpu(&cpu, &node, NULL) == 0);
+    f.p = find_call("getcpu");
+    if (f.p == NULL)
+        f.cpu = plain_cpu;
+    YES("getcpu", f.cpu(&cpu, &node, NULL) == 0);
     CPU_ZERO(&set);
     CPU_SET(0, &set);
     sched_setaffinity(0, sizeof(set), &set);

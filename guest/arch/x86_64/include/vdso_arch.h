@@ -6,6 +6,11 @@
 
 #include "guest/core/types.h"
 
+#define VDSO_NAME(name) __vdso_##name /* vdso(7), x86-64; and without */
+#define VDSO_ALIAS(name)                                                       \
+    extern __typeof__(__vdso_##name) name                                      \
+        __attribute__((weak, alias("__vdso_" #name)));
+
 /* Not before what was read earlier, so that time never seems to go back. */
 static inline uint64_t vdso_counter(void)
 {
