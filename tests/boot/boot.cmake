@@ -22,11 +22,15 @@ set_tests_properties(boot_host PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
 # The arm64 kernel and images under plain QEMU on this machine.
 add_test(NAME boot_emulate_arm64 COMMAND ${Python3_EXECUTABLE}
   ${CMAKE_CURRENT_LIST_DIR}/run.py emulate-arm64 --smoke)
+add_test(NAME boot_emulate_arm64_conform COMMAND ${Python3_EXECUTABLE}
+  ${CMAKE_CURRENT_LIST_DIR}/run.py emulate-arm64 conform_)
 add_test(NAME boot_emulate_arm64_long COMMAND ${Python3_EXECUTABLE}
   ${CMAKE_CURRENT_LIST_DIR}/run.py emulate-arm64)
 set_tests_properties(boot_emulate_arm64_long PROPERTIES LABELS long)
-set_tests_properties(boot_emulate_arm64 PROPERTIES LABELS slow)
-set_tests_properties(boot_emulate_arm64 boot_emulate_arm64_long PROPERTIES SKIP_RETURN_CODE 77
+set_tests_properties(boot_emulate_arm64 boot_emulate_arm64_conform PROPERTIES
+  LABELS slow)
+set_tests_properties(boot_emulate_arm64 boot_emulate_arm64_conform
+  boot_emulate_arm64_long PROPERTIES SKIP_RETURN_CODE 77
   TIMEOUT 3000 RUN_SERIAL ON ENVIRONMENT
   "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;LIMPET_ROOT=${CMAKE_BINARY_DIR}/boot-store;LIMPET_ARM64=${CMAKE_BINARY_DIR}/arm64")
 
