@@ -120,13 +120,15 @@ static json_t *launch_state_config(const struct launch *l,
     launch_time(created, sizeof(created));
     (void)snprintf(manifest, sizeof(manifest), "sha256:%s", l->hex);
     return json_pack(
-        "{s:i, s:s, s:s, s:s, s:s, s:O, s:s, s:b, s:b, s:s, s:I, s:i, s:s}",
+        "{s:i, s:s, s:s, s:s, s:s, s:O, s:s, s:b, s:b, s:s, s:I, s:i, s:s, "
+        "s:o}",
         "version", 1, "id", l->vm.id, "name", l->vm.name, "image", o->image,
         "manifest", manifest, "command", l->process.args, "created", created,
         "auto_remove", o->rm, "tty", o->tty, "stop_signal",
         stop != NULL && stop[0] != '\0' ? stop : "SIGTERM", "memory",
         (json_int_t)l->memory, "vcpus", (int)l->vcpus, "accel",
-        o->emulate ? "emulate" : "kvm");
+        o->emulate ? "emulate" : "kvm", "network",
+        network_json(&l->network, false));
 }
 
 static int launch_open_stdin(struct launch *l, const struct run_opts *o,
@@ -213,6 +215,7 @@ static void launch_fill_config(const struct launch *l, const struct run_opts *o,
         .rows = l->rows,
         .cols = l->cols,
         .process = &l->process,
+        .network = &l->network,
         .hostname = l->hostname,
     };
 }
@@ -236,9 +239,12 @@ static pid_t launch_monitor(const struct launch *l, const struct config *c,
         c->client_fd,  c->listen_fd, c->lock_fd,        c->exit_fd,
         c->vmm_log_fd, c->phases_fd, c->cpuid_cache_fd, c->initrd_fd};
     size_t n = 16;
-    static_assert(IMAGESPEC_FILES_MAX + 16 <= SPAWN_FDS_MAX, "all fit");
+    static_assert(IMAGESPEC_FILES_MAX + NET_IFACES_MAX + 16 <= SPAWN_FDS_MAX,
+                  "all fit");
     for (size_t i = 0; i < c->image_count; i++)
         fds[n++] = c->image_fds[i];
+    for (unsigned i = 0; i < c->network->count; i++)
+        fds[n++] = c->network->iface[i].fd;
     struct spawn s = {.path = path,
                       .argv = argv,
                       .fds = fds,
@@ -283,7 +289,10 @@ static int launch_prepare(struct launch *l, const struct run_opts *o,
     };
     code = process_make(l->image.doc, &p, &l->process, e);
     json_decref(env);
-    return code;
+    if (code < 0)
+        return code;
+    const struct network_vm vm = {l->vm.id, l->vm.name, l->hostname};
+    return network_attach(&l->network, o->network, o->network_count, &vm, e);
 }
 
 static int launch_run(struct launch *l, const struct run_opts *o, struct err *e)
@@ -382,6 +391,7 @@ void launch_fini(struct launch *l)
         launch_close(fds[i]);
     if (l->stdin_fd > STDIN_FILENO)
         launch_close(&l->stdin_fd);
+    network_detach(&l->network);
     process_fini(&l->process);
     imagespec_fini(&l->image);
     state_vm_fini(&l->vm);

@@ -9,6 +9,7 @@
 #include "supervisor/cpucache.h"
 #include "supervisor/host.h"
 #include "supervisor/imagespec.h"
+#include "supervisor/network.h"
 #include "supervisor/process.h"
 #include "supervisor/state.h"
 
@@ -21,6 +22,7 @@ struct launch {
     struct state state;
     struct imagespec image;
     struct process process;
+    struct network network;
     struct state_vm vm;
     int kvm, kernel, symbols, initrd, phases, null, cpuid;
     int client;         /* our end of the control channel */

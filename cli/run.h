@@ -7,7 +7,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "supervisor/network.h"
+
 struct err;
+
+enum { RUN_IFACE_FLAGS_MAX = 16 };
+
+/* --ip and its like: what network_set() takes. */
+struct run_iface_flag {
+    const char *key, *value;
+};
 
 enum run_pull { RUN_PULL_MISSING, RUN_PULL_ALWAYS, RUN_PULL_NEVER };
 
@@ -20,6 +29,10 @@ struct run_opts {
     const char *workdir, *user, *entrypoint, *name, *hostname, *root;
     const char *platform;
     const char *kernel, *initrd, *cmdline; /* a stock Linux as the guest */
+    unsigned network_count;
+    struct network_want network[NET_IFACES_MAX]; /* one at least */
+    unsigned iface_count;
+    struct run_iface_flag iface[RUN_IFACE_FLAGS_MAX];
     json_t *file_env; /* owned arrays: --env-file, then -e */
     json_t *flag_env;
     const char *image;

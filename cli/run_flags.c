@@ -2,7 +2,7 @@
 /* docker 28's `docker run --help` and its hidden aliases, in its order. */
 #include "cli/run_flags.h"
 
-#define NETWORK   "networks come with a later release; this one has none"
+#define NETWORK   "named networks come with a later release"
 #define VOLUMES   "volumes come with a later release"
 #define LIMITS    "use -m and --vcpus, which size the whole VM"
 #define VCPUS     "use --vcpus N"
@@ -73,8 +73,8 @@ const struct opt run_flags[] = {
     {"interactive", 'i', false, RUN_INTERACTIVE, "forward standard input"},
     {"io-maxbandwidth", 0, true, 0, WINDOWS},
     {"io-maxiops", 0, true, 0, WINDOWS},
-    {"ip", 0, true, 0, NETWORK},
-    {"ip6", 0, true, 0, NETWORK},
+    {"ip", 0, true, RUN_IP, "IPv4 address with prefix: 10.0.0.2/24"},
+    {"ip6", 0, true, RUN_IP6, "IPv6 address with prefix: fd00::2/64"},
     {"ipc", 0, true, 0, OWN_VM},
     {"isolation", 0, true, 0, WINDOWS},
     {"kernel-memory", 0, true, 0, "use -m, it includes the guest's kernel"},
@@ -84,16 +84,17 @@ const struct opt run_flags[] = {
     {"link-local-ip", 0, true, 0, NETWORK},
     {"log-driver", 0, true, 0, LOGGING},
     {"log-opt", 0, true, 0, LOGGING},
-    {"mac-address", 0, true, 0, NETWORK},
+    {"mac-address", 0, true, RUN_MAC, "Ethernet address of the interface"},
     {"memory", 'm', true, RUN_MEMORY, "RAM of the VM (512m, 1g)"},
     {"memory-reservation", 0, true, 0, "RAM is taken when touched; use -m"},
     {"memory-swap", 0, true, 0, "a VM has no swap; use -m"},
     {"memory-swappiness", 0, true, 0, "a VM has no swap; use -m"},
     {"mount", 0, true, 0, VOLUMES},
     {"name", 0, true, RUN_NAME, "name of the container"},
-    {"net", 0, true, 0, NETWORK},
+    {"net", 0, true, RUN_NET, "the same as --network"},
     {"net-alias", 0, true, 0, NETWORK},
-    {"network", 0, true, 0, NETWORK},
+    {"network", 0, true, RUN_NETWORK,
+     "none, tap:NAME or fd:N, and ,KEY=VALUE..."},
     {"network-alias", 0, true, 0, NETWORK},
     {"no-healthcheck", 0, false, 0,
      "health checks never run in this release: leave it out"},
@@ -133,8 +134,10 @@ const struct opt run_flags[] = {
     /* ours */
     {"accel", 0, true, RUN_ACCEL, "kvm, or emulate: QEMU, slow and right"},
     {"cmdline", 0, true, RUN_CMDLINE, "more arguments for the --kernel"},
+    {"gateway", 0, true, RUN_GATEWAY, "router for everything else"},
     {"initrd", 0, true, RUN_INITRD, "instead of one made of its modules"},
     {"kernel", 0, true, RUN_KERNEL, "a stock Linux instead of limpet's"},
+    {"net-rate", 0, true, RUN_NET_RATE, "most bits a second each way: 10M"},
     {"root", 0, true, RUN_ROOT, "directory of images and containers"},
     {"vcpus", 0, true, RUN_VCPUS, "CPUs of the VM"},
     {0},

@@ -25,6 +25,13 @@ enum run_flag {
     RUN_KERNEL,
     RUN_INITRD,
     RUN_CMDLINE,
+    RUN_NET,
+    RUN_NETWORK,
+    RUN_MAC,
+    RUN_IP,
+    RUN_IP6,
+    RUN_GATEWAY,
+    RUN_NET_RATE,
     RUN_HELP,
 };
 

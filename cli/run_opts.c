@@ -69,6 +69,46 @@ static int run_opts_hostname(struct run_opts *o, const char *text,
     return 0;
 }
 
+static int run_opts_network(struct run_opts *o, const char *text, struct err *e)
+{
+    if (o->network_count == NET_IFACES_MAX)
+        return err_set(e, -E2BIG, "--network: more than %d", NET_IFACES_MAX);
+    return network_parse(&o->network[o->network_count++], text, e);
+}
+
+/* Flags about the interface go with one --network: kept until all is read. */
+static int run_opts_iface(struct run_opts *o, const char *key,
+                          const char *value, struct err *e)
+{
+    if (o->iface_count == RUN_IFACE_FLAGS_MAX)
+        return err_set(e, -E2BIG, "--%s: said too often", key);
+    o->iface[o->iface_count++] = (struct run_iface_flag){key, value};
+    return 0;
+}
+
+static int run_opts_networks(struct run_opts *o, struct err *e)
+{
+    if (o->network_count == 0 && run_opts_network(o, NETWORK_DEFAULT, e) < 0)
+        return e->code;
+    bool none = strcmp(o->network[0].mode, "none") == 0;
+    for (unsigned i = 0; i < o->iface_count; i++) {
+        const struct run_iface_flag *f = &o->iface[i];
+        if (o->network_count > 1)
+            return err_set(e, -EINVAL,
+                           "there are several networks: say %s=%.64s behind "
+                           "one: --network MODE,%s=%.64s",
+                           f->key, f->value, f->key, f->value);
+        if (none)
+            return err_set(e, -EINVAL,
+                           "%s=%.64s: this container has no network: use "
+                           "--network",
+                           f->key, f->value);
+        if (network_set(&o->network[0], f->key, f->value, e) < 0)
+            return e->code;
+    }
+    return 0;
+}
+
 static int run_opts_value(struct run_opts *o, const struct opt_seen *f,
                           struct err *e)
 {
@@ -77,6 +117,13 @@ static int run_opts_value(struct run_opts *o, const struct opt_seen *f,
     int n = 0;
     int code = 0;
     switch (f->id) {
+    case RUN_NET:
+    case RUN_NETWORK: return run_opts_network(o, f->value, e);
+    case RUN_MAC: return run_opts_iface(o, "mac-address", f->value, e);
+    case RUN_IP: return run_opts_iface(o, "ip", f->value, e);
+    case RUN_IP6: return run_opts_iface(o, "ip6", f->value, e);
+    case RUN_GATEWAY: return run_opts_iface(o, "gateway", f->value, e);
+    case RUN_NET_RATE: return run_opts_iface(o, "rate", f->value, e);
     case RUN_ENV: return run_env_flag(o->flag_env, f->value, e);
     case RUN_ENV_FILE: return run_env_file(o->file_env, f->value, e);
     case RUN_MEMORY: return run_opts_memory(o, f->value, e);
@@ -141,6 +188,8 @@ int run_opts_parse(int argc, char **argv, struct run_opts *o, char **rest,
         return err_set(e, -EINVAL,
                        "--kernel needs KVM: leave --accel emulate out, or "
                        "boot that kernel with QEMU itself");
+    if (run_opts_networks(o, e) < 0)
+        return e->code;
     if (r.rest_count == 0)
         return err_set(e, -EINVAL, "run needs an image");
     o->image = rest[0];

@@ -16,6 +16,11 @@ enum {
     NET_ADDRS_MAX = 4,
     NET_DNS_MAX = 4,
     NET_IFACES_MAX = 8,
+    NET_ADDR_TEXT_SIZE = 64,
+    NET_MAC_TEXT_SIZE = 18,
+    NET_MTU_MIN = 68, /* RFC 791, 3.2 */
+    NET_MTU_MAX = 65535,
+    NET_MTU_DEFAULT = 1500,
 };
 
 /* How frames travel over the fd. */
@@ -39,6 +44,7 @@ struct net_iface {
     char name[IFNAMSIZ]; /* in the guest: eth0 ... */
     uint8_t mac[6];
     uint32_t mtu;
+    uint64_t rate; /* bits a second, each way; 0: no limit */
     unsigned addr_count;
     struct net_addr addr[NET_ADDRS_MAX];
     bool has_gateway4, has_gateway6;
@@ -46,3 +52,26 @@ struct net_iface {
     unsigned dns_count;
     struct net_addr dns[NET_DNS_MAX];
 };
+
+/* "10.0.0.2/24", "fd00::2/64"; without a prefix all bits count. -EINVAL. */
+int net_addr_parse(const char *text, struct net_addr *out);
+/* With the prefix, or without. */
+void net_addr_text(const struct net_addr *a, bool prefix,
+                   char out[NET_ADDR_TEXT_SIZE]);
+
+/* "02:11:22:33:44:55", unicast and not 0. -EINVAL. */
+int net_mac_parse(const char *text, uint8_t out[6]);
+void net_mac_text(const uint8_t mac[6], char out[NET_MAC_TEXT_SIZE]);
+/* Locally administered, random. */
+int net_mac_random(uint8_t out[6], struct err *e);
+
+/*
+ * Open a queue of the tap `name`, which exists (-ENODEV if not), for frames
+ * with headers, without blocking. *mtu: its MTU. Returns the fd.
+ */
+int net_tap_open(const char *name, uint32_t *mtu, struct err *e);
+
+/* What frames an fd carries: a tap with IFF_VNET_HDR and IFF_NO_PI, or a
+ * connected socket. -EINVAL if it is neither. *mtu: a tap's, else default. */
+int net_fd_frames(int fd, enum net_frames *frames, uint32_t *mtu,
+                  struct err *e);

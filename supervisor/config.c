@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/path.h"
+#include "supervisor/network.h"
 #include "supervisor/process.h"
 
 enum {
@@ -25,21 +27,59 @@ static json_t *config_file(const char *path, const char *data)
                      "data", data);
 }
 
+/* The container's name is its first address, hosts(5). */
+static void config_hosts(const struct config *c, struct buf *b)
+{
+    char addr[NET_ADDR_TEXT_SIZE];
+    bool own = false;
+    buf_printf(b, "127.0.0.1\tlocalhost\n"
+                  "::1\tlocalhost ip6-localhost ip6-loopback\n");
+    for (unsigned i = 0; i < c->network->count; i++) {
+        const struct net_iface *n = &c->network->iface[i];
+        for (unsigned k = 0; k < n->addr_count; k++) {
+            net_addr_text(&n->addr[k], false, addr);
+            buf_printf(b, "%s\t%s\n", addr, c->hostname);
+            own = true;
+        }
+    }
+    if (!own)
+        buf_printf(b, "127.0.1.1\t%s\n", c->hostname);
+}
+
+static void config_resolv(const struct config *c, struct buf *b)
+{
+    char addr[NET_ADDR_TEXT_SIZE];
+    size_t none = b->size;
+    for (unsigned i = 0; i < c->network->count; i++) {
+        const struct net_iface *n = &c->network->iface[i];
+        for (unsigned k = 0; k < n->dns_count; k++) {
+            net_addr_text(&n->dns[k], false, addr);
+            buf_printf(b, "nameserver %s\n", addr);
+        }
+    }
+    if (b->size == none)
+        buf_printf(b, "# limpet: no servers\n");
+}
+
+static json_t *config_text(const char *path, const struct config *c,
+                           void (*write)(const struct config *, struct buf *))
+{
+    struct buf b = {0};
+    write(c, &b);
+    buf_add(&b, "", 1);
+    json_t *o = b.failed != 0 ? NULL : config_file(path, (char *)b.data);
+    buf_fini(&b);
+    return o;
+}
+
 /* /etc files that depend on the container and not on its image. */
-static json_t *config_files(const char *hostname)
+static json_t *config_files(const struct config *c)
 {
     char host[256];
-    char hosts[512];
-    (void)snprintf(host, sizeof(host), "%s\n", hostname);
-    (void)snprintf(hosts, sizeof(hosts),
-                   "127.0.0.1\tlocalhost\n"
-                   "::1\tlocalhost ip6-localhost ip6-loopback\n"
-                   "127.0.1.1\t%s\n",
-                   hostname);
-    return json_pack(
-        "[o, o, o]", config_file("/etc/hostname", host),
-        config_file("/etc/hosts", hosts),
-        config_file("/etc/resolv.conf", "# limpet: no network, no servers\n"));
+    (void)snprintf(host, sizeof(host), "%s\n", c->hostname);
+    return json_pack("[o, o, o]", config_file("/etc/hostname", host),
+                     config_text("/etc/hosts", c, config_hosts),
+                     config_text("/etc/resolv.conf", c, config_resolv));
 }
 
 static json_t *config_container(const struct config *c)
@@ -55,8 +95,7 @@ static json_t *config_container(const struct config *c)
         (json_int_t)p->user.uid, "gid", (json_int_t)p->user.gid, "gids", gids,
         "umask", CONFIG_UMASK, "hostname", c->hostname, "tty", c->tty, "stdin",
         c->stdin_open, "report_start", c->report_start, "nofile",
-        CONFIG_NOFILE_SOFT, CONFIG_NOFILE_HARD, "files",
-        config_files(c->hostname));
+        CONFIG_NOFILE_SOFT, CONFIG_NOFILE_HARD, "files", config_files(c));
 }
 
 static json_t *config_make(const struct config *c)
@@ -70,14 +109,15 @@ static json_t *config_make(const struct config *c)
         "rows", (int)c->rows, "cols", (int)c->cols, "log_fd", c->log_fd);
     return json_pack(
         "{s:i, s:s, s:i, s:i, s:i, s:I, s:i, s:o, s:[], s:o, s:i, s:i, s:i, "
-        "s:i, s:i, s:i, s:i, s:[o]}",
+        "s:i, s:i, s:i, s:i, s:o, s:[o]}",
         "version", 1, "name", c->name, "kvm_fd", c->kvm_fd, "kernel_fd",
         c->kernel_fd, "symbols_fd", c->symbols_fd, "memory",
         (json_int_t)c->memory, "vcpus", (int)c->vcpus, "image_fds", images,
         "disks", "stdio", stdio, "client_fd", c->client_fd, "listen_fd",
         c->listen_fd, "lock_fd", c->lock_fd, "exit_fd", c->exit_fd,
         "vmm_log_fd", c->vmm_log_fd, "phases_fd", c->phases_fd,
-        "cpuid_cache_fd", c->cpuid_cache_fd, "containers", config_container(c));
+        "cpuid_cache_fd", c->cpuid_cache_fd, "net",
+        network_json(c->network, true), "containers", config_container(c));
 }
 
 /* The guest is a stock Linux. */

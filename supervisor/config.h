@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 struct err;
+struct network;
 struct process;
 
 /* fds borrowed; -1 where there is none. */
@@ -27,6 +28,7 @@ struct config {
     bool tty, stdin_open, report_start;
     unsigned rows, cols;
     const struct process *process;
+    const struct network *network; /* may be empty */
     const char *hostname;
 };
 

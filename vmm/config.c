@@ -309,7 +309,8 @@ static int parse_root(struct vm_config *c, struct err *e)
         "version",   "name",           "kvm_fd",     "kernel_fd", "symbols_fd",
         "memory",    "vcpus",          "image_fds",  "disks",     "stdio",
         "client_fd", "listen_fd",      "lock_fd",    "exit_fd",   "vmm_log_fd",
-        "phases_fd", "cpuid_cache_fd", "containers", "stock",     NULL};
+        "phases_fd", "cpuid_cache_fd", "containers", "stock",     "net",
+        NULL};
     json_t *root = c->root;
     int64_t v;
     c->name = "vm";
@@ -327,7 +328,8 @@ static int parse_root(struct vm_config *c, struct err *e)
                        "config: memory: want a multiple of 2 MiB from 16 MiB "
                        "to 64 GiB");
     if (parse_stock(root, c, e) < 0 || parse_images(root, c, e) < 0 ||
-        parse_disks(root, c, e) < 0 || parse_stdio(root, &c->stdio, e) < 0)
+        parse_disks(root, c, e) < 0 || config_parse_nets(root, c, e) < 0 ||
+        parse_stdio(root, &c->stdio, e) < 0)
         return e->code;
     return parse_container(root, &c->container, e);
 }
@@ -369,5 +371,7 @@ unsigned config_fds(const struct vm_config *c, int *out, unsigned max)
         out[n++] = c->image_fd[i];
     for (unsigned i = 0; i < c->disk_count && n < max; i++)
         out[n++] = c->disk[i].fd;
+    for (unsigned i = 0; i < c->net_count && n < max; i++)
+        out[n++] = c->net[i].fd;
     return n;
 }

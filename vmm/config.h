@@ -8,18 +8,42 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vmm/virtio/net.h"
+
 struct err;
 
 enum {
     CONFIG_IMAGES_MAX = 160,
     CONFIG_DISKS_MAX = 16,
     CONFIG_GIDS_MAX = 32,
+    CONFIG_NETS_MAX = 8,
+    CONFIG_NET_ADDRS_MAX = 4,
     CONFIG_SIZE_MAX = 1 << 20,
 };
 
 struct config_disk {
     int fd;
     bool readonly;
+};
+
+/* An address as the guest gets it: IPv4 as ::ffff:a.b.c.d. */
+struct config_addr {
+    uint8_t b[16];
+    uint8_t prefix; /* of its family */
+};
+
+/* One network interface; checked. */
+struct config_net {
+    int fd;
+    enum virtio_net_frames frames;
+    char name[16];
+    uint8_t mac[6];
+    uint16_t mtu;
+    uint64_t rate; /* bits a second, each way; 0: no limit */
+    unsigned addr_count;
+    struct config_addr addr[CONFIG_NET_ADDRS_MAX];
+    unsigned gateway_count; /* of different families */
+    struct config_addr gateway[2];
 };
 
 struct config_stdio {
@@ -66,6 +90,8 @@ struct vm_config {
     int image_fd[CONFIG_IMAGES_MAX];
     unsigned disk_count;
     struct config_disk disk[CONFIG_DISKS_MAX];
+    unsigned net_count;
+    struct config_net net[CONFIG_NETS_MAX];
     struct config_stdio stdio;
     int client_fd;
     int listen_fd;
@@ -82,6 +108,9 @@ struct vm_config {
 int config_parse(struct vm_config *c, const char *text, size_t size,
                  struct err *e);
 void config_fini(struct vm_config *c);
+
+/* config_net.c: its "net", for config_parse(). */
+int config_parse_nets(const json_t *root, struct vm_config *c, struct err *e);
 
 /* Every fd the configuration names, without -1; returns how many (at most
  * `max` are stored). */

@@ -12,7 +12,8 @@ int irq_alloc(struct irq_lines *l, unsigned *line, struct err *e)
 {
     if (l->count == IRQ_MAX)
         return err_set(e, -ENOSPC,
-                       "more than %d interrupt lines: use fewer disks",
+                       "more than %d interrupt lines: use fewer disks "
+                       "or networks",
                        IRQ_MAX);
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fd < 0)

@@ -69,6 +69,7 @@ static const struct rule device_rules[] = {
     CALL(accept4),                      /* control clients */
     CALL(close),                        /* control clients */
     CALL(ppoll),                        /* streams that could not be reopened */
+    CALL(timerfd_settime),              /* rate limits of networks */
     CALL(getrandom),                    /* rng */
     CALL(fstat),                        /* which image file shrank */
     CALL(newfstatat),                   /* the same in newer C libraries */

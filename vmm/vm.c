@@ -313,6 +313,23 @@ static int add_image(struct vm *v, struct err *e)
     return add_device(v, &v->image.vd, e);
 }
 
+static int add_networks(struct vm *v, struct err *e)
+{
+    for (unsigned i = 0; i < v->config->net_count; i++) {
+        const struct config_net *c = &v->config->net[i];
+        struct virtio_net_want want = {.fd = c->fd,
+                                       .frames = c->frames,
+                                       .mtu = c->mtu,
+                                       .rate = c->rate,
+                                       .uso = !v->config->stock};
+        memcpy(want.mac, c->mac, sizeof(want.mac));
+        if (virtio_net_init(&v->net[i], &v->loop, &want, e) < 0 ||
+            add_device(v, &v->net[i].vd, e) < 0)
+            return e->code;
+    }
+    return 0;
+}
+
 static int add_devices(struct vm *v, const struct console_streams *streams,
                        struct err *e)
 {
@@ -341,7 +358,9 @@ static int add_devices(struct vm *v, const struct console_streams *streams,
             add_device(v, &v->blk[i].vd, e) < 0)
             return e->code;
     virtio_rng_init(&v->rng);
-    return add_device(v, &v->rng.vd, e);
+    if (add_device(v, &v->rng.vd, e) < 0)
+        return e->code;
+    return add_networks(v, e);
 }
 
 static int connect_devices(struct vm *v, struct err *e)

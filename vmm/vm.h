@@ -22,10 +22,11 @@
 #include "vmm/virtio/blk.h"
 #include "vmm/virtio/console.h"
 #include "vmm/virtio/mmio.h"
+#include "vmm/virtio/net.h"
 #include "vmm/virtio/rng.h"
 #include "vmm/window.h"
 
-enum { VM_DEVICES_MAX = 3 + CONFIG_DISKS_MAX };
+enum { VM_DEVICES_MAX = 3 + CONFIG_DISKS_MAX + CONFIG_NETS_MAX };
 
 struct vm {
     struct ctl ctl; /* first member */
@@ -49,6 +50,7 @@ struct vm {
     struct virtio_blk blk[CONFIG_DISKS_MAX];
     struct virtio_blk image; /* stock Linux only */
     struct virtio_blk_part *image_part;
+    struct virtio_net net[CONFIG_NETS_MAX];
     struct virtio_mmio devs[VM_DEVICES_MAX];
     unsigned dev_count;
     bool off;     /* the guest has ended: no CPU goes on */

@@ -132,7 +132,8 @@ static const char *const ours[] = {
     "rm",     "interactive", "tty",     "env",      "env-file", "workdir",
     "user",   "entrypoint",  "name",    "hostname", "memory",   "vcpus",
     "pull",   "root",        "detach",  "accel",    "platform", "help",
-    "kernel", "initrd",      "cmdline",
+    "kernel", "initrd",      "cmdline", "network",  "net",      "mac-address",
+    "ip",     "ip6",         "gateway", "net-rate",
 };
 
 static const struct opt *find(const char *name)

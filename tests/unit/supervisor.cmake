@@ -1,5 +1,6 @@
 # Parts of supervisor/ that decide without a VM.
-foreach(name instance user process state names imagespec crilog client stock)
+foreach(name instance user process state names imagespec crilog client stock
+    network)
   add_executable(supervisor_${name}_test
     ${CMAKE_SOURCE_DIR}/tests/unit/supervisor_${name}_test.c)
   target_link_libraries(supervisor_${name}_test PRIVATE supervisor cmocka)

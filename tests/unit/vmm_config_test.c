@@ -22,6 +22,10 @@ static void everything_is_taken(void **state)
         parse("{\"version\":1,\"name\":\"web\",\"kvm_fd\":3,\"kernel_fd\":4,"
               "\"symbols_fd\":-1,\"memory\":1073741824,\"vcpus\":2,"
               "\"image_fds\":[5,6],\"disks\":[{\"fd\":7,\"readonly\":true}],"
+              "\"net\":[{\"fd\":12,\"frames\":\"packet\",\"name\":\"eth0\","
+              "\"mac\":\"02:00:00:00:00:01\",\"mtu\":1500,\"rate\":8000,"
+              "\"addresses\":[\"10.0.0.2/24\",\"fd00::2/64\"],"
+              "\"gateways\":[\"10.0.0.1\"]}],"
               "\"stdio\":{\"stdin_fd\":0,\"stdout_fd\":1,\"stderr_fd\":2,"
               "\"tty\":true,\"rows\":50,\"cols\":132,\"log_fd\":-1},"
               "\"client_fd\":8,\"listen_fd\":9,\"lock_fd\":10,\"exit_fd\":11,"
@@ -40,13 +44,22 @@ static void everything_is_taken(void **state)
     assert_int_equal(c.container.nofile[1], 524288);
     assert_int_equal(c.container.gids[0], 3);
     assert_string_equal(c.container.cwd, "/w");
-    assert_int_equal(config_fds(&c, fds, 32), 13);
+    assert_int_equal(c.net[0].frames, VIRTIO_NET_PACKET);
+    assert_int_equal(c.net[0].mac[5], 1);
+    assert_int_equal(c.net[0].addr[0].b[11], 0xff);
+    assert_int_equal(c.net[0].addr[0].prefix, 24);
+    assert_int_equal(c.net[0].addr[1].prefix, 64);
+    assert_int_equal(c.net[0].gateway[0].b[15], 1);
+    assert_int_equal(config_fds(&c, fds, 32), 14);
     assert_int_equal(config_fds(&c, fds, 4), 4);
     config_fini(&c);
     config_fini(&c);
 }
 
-#define HEAD          "{\"version\":1,\"memory\":16777216,\"vcpus\":1,\"stdio\":{},"
+#define HEAD "{\"version\":1,\"memory\":16777216,\"vcpus\":1,\"stdio\":{},"
+#define NET(frames, mac, addr)                                                 \
+    "\"net\":[{\"fd\":3,\"mtu\":1500,\"name\":\"eth0\",\"frames\":\"" frames   \
+    "\",\"mac\":\"" mac "\",\"addresses\":[\"" addr "\"]}]}"
 #define CONT(members) HEAD "\"containers\":[{\"args\":[\"x\"]," members "}]}"
 
 static void each_mistake_is_named(void **state)
@@ -57,6 +70,14 @@ static void each_mistake_is_named(void **state)
         const char *needle;
     } bad[] = {
         {"", "malformed"},
+        {HEAD "\"net\":1}", "net"},
+        {HEAD "\"net\":[1]}", "not an object"},
+        {HEAD "\"net\":[{\"x\":1}]}", "unknown key"},
+        {HEAD "\"net\":[{\"fd\":3,\"mtu\":67}]}", "mtu"},
+        {HEAD NET("pigeon", "02:00:00:00:00:01", ""), "frames"},
+        {HEAD NET("tap", "03:00:00:00:00:01", ""), "mac"},
+        {HEAD NET("tap", "02:00:00:00:00:01", "300.1.1.1"), "addresses"},
+        {HEAD NET("tap", "02:00:00:00:00:01", "1.1.1.1/33"), "addresses"},
         {"[]", "not an object"},
         {"{}", "version"},
         {HEAD "\"containers\":[]}", "container"},

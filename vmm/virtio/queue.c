@@ -100,14 +100,26 @@ int virtq_pop(struct virtq *q, struct virtq_chain *c)
     return 1;
 }
 
-void virtq_push(struct virtq *q, const struct virtq_chain *c, uint32_t written)
+void virtq_stage(struct virtq *q, uint16_t head, uint32_t written)
 {
     if (!q->ready)
         return;
     uint16_t slot = q->used_idx & (uint16_t)(q->place.size - 1);
-    struct virtq_used_elem el = {c->head, written};
+    struct virtq_used_elem el = {head, written};
     memcpy(&q->used->ring[slot], &el, sizeof(el));
     q->used_idx++;
+}
+
+void virtq_push(struct virtq *q, const struct virtq_chain *c, uint32_t written)
+{
+    virtq_stage(q, c->head, written);
+    virtq_publish(q);
+}
+
+void virtq_publish(struct virtq *q)
+{
+    if (!q->ready)
+        return;
     /* Pairs with the driver's acquire of used->idx. */
     __atomic_store_n(&q->used->idx, q->used_idx, __ATOMIC_RELEASE);
 }

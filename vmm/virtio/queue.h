@@ -62,6 +62,11 @@ int virtq_pop(struct virtq *q, struct virtq_chain *c);
 /* Give a chain back, `written` bytes of it filled. */
 void virtq_push(struct virtq *q, const struct virtq_chain *c, uint32_t written);
 
+/* The same in two steps: the driver sees all that was staged at once, when it
+ * is published. `head` is of a chain that was popped. */
+void virtq_stage(struct virtq *q, uint16_t head, uint32_t written);
+void virtq_publish(struct virtq *q);
+
 /* Ask for a doorbell at the next buffer. Returns whether one is already there
  * (then take it; a doorbell may not come). */
 bool virtq_arm(struct virtq *q);

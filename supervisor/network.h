@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The networks of one VM: from what the user said (--network and its like) to
+ * fds and addresses. docs/network.md. Every mode is one line of the table in
+ * network.c.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "net/net.h"
+
+struct err;
+
+#define NETWORK_DEFAULT "none" /* what a run without --network means */
+
+enum { NETWORK_MODE_SIZE = 128 };
+
+/* One --network, as the user said it. */
+struct network_want {
+    char mode[NETWORK_MODE_SIZE]; /* "none", "tap:NAME", "fd:N" */
+    bool has_mac;
+    struct net_iface said; /* what is not 0 was said; fd is not used */
+};
+
+/* Whose network it is; strings are borrowed. */
+struct network_vm {
+    const char *id;
+    const char *name;
+    const char *hostname;
+};
+
+struct network {
+    unsigned count;
+    struct net_iface iface[NET_IFACES_MAX];       /* fds owned */
+    char mode[NET_IFACES_MAX][NETWORK_MODE_SIZE]; /* as said */
+};
+
+/* "MODE[,KEY=VALUE...]" of --network. -EINVAL with a message. */
+int network_parse(struct network_want *w, const char *text, struct err *e);
+
+/*
+ * One KEY: ip, ip6 (ADDRESS/PREFIX), gateway (of either family), mac-address,
+ * mtu, rate (bits a second: 10M), dns. -EINVAL if the value is wrong, or was
+ * said before.
+ */
+int network_set(struct network_want *w, const char *key, const char *value,
+                struct err *e);
+
+/* Make what was wanted; on failure nothing is left. `count` may be 0. */
+int network_attach(struct network *n, const struct network_want *w,
+                   unsigned count, const struct network_vm *vm, struct err *e);
+/* The launcher's part ends: fds are closed, what they stand for stays. */
+void network_detach(struct network *n);
+
+/* Array of objects for config.json and for the monitor, where each has its
+ * fd besides. NULL: memory. */
+json_t *network_json(const struct network *n, bool monitor);

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The "net" part of the monitor's configuration. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/parse.h"
+#include "vmm/config.h"
+
+#define FD_MAX   1048576
+#define MTU_MIN  68
+#define MTU_MAX  65535
+#define RATE_MAX UINT64_C(1000000000000)
+
+/* "10.0.0.2/24", and without "/" all bits. */
+static int parse_addr(const char *text, struct config_addr *out)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    char host[INET6_ADDRSTRLEN];
+    size_t n = strcspn(text, "/");
+    uint64_t bits = 128;
+    if (n >= sizeof(host))
+        return -EINVAL;
+    memcpy(host, text, n);
+    host[n] = '\0';
+    if (inet_pton(AF_INET6, host, out->b) != 1) {
+        bits = 32;
+        memcpy(out->b, mapped, sizeof(mapped));
+        if (inet_pton(AF_INET, host, out->b + sizeof(mapped)) != 1)
+            return -EINVAL;
+    }
+    if (text[n] == '/' && parse_u64(text + n + 1, 0, bits, &bits) < 0)
+        return -EINVAL;
+    out->prefix = (uint8_t)bits;
+    return 0;
+}
+
+static int parse_addrs(const json_t *o, const char *key,
+                       struct config_addr *out, unsigned max, unsigned *count,
+                       struct err *e)
+{
+    json_t *a;
+    size_t i;
+    json_t *v;
+    *count = 0;
+    if (!json_has(o, key))
+        return 0;
+    if (json_get_arr(o, key, "net", &a, e) < 0)
+        return e->code;
+    json_array_foreach(a, i, v)
+    {
+        const char *text = json_string_value(v);
+        if (i == max || text == NULL || parse_addr(text, &out[i]) < 0)
+            return err_set(e, -EINVAL, "net: %s: at most %u addresses", key,
+                           max);
+        (*count)++;
+    }
+    return 0;
+}
+
+static int parse_mac(const char *text, uint8_t out[6])
+{
+    unsigned b[6];
+    char end;
+    if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &b[0], &b[1], &b[2], &b[3],
+               &b[4], &b[5], &end) != 6 ||
+        (b[0] & 1) != 0)
+        return -EINVAL;
+    for (int i = 0; i < 6; i++)
+        out[i] = (uint8_t)b[i];
+    return 0;
+}
+
+static int parse_frames(const char *text, enum virtio_net_frames *out)
+{
+    static const char *const names[] = {[VIRTIO_NET_TAP] = "tap",
+                                        [VIRTIO_NET_STREAM] = "stream",
+                                        [VIRTIO_NET_PACKET] = "packet"};
+    for (unsigned i = 0; i < ARRAY_COUNT(names); i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *out = (enum virtio_net_frames)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+static int parse_words(const json_t *o, struct config_net *c, struct err *e)
+{
+    const char *frames;
+    const char *name;
+    const char *mac;
+    if (json_get_str(o, "frames", "net", &frames, e) < 0 ||
+        json_get_str(o, "name", "net", &name, e) < 0 ||
+        json_get_str(o, "mac", "net", &mac, e) < 0)
+        return e->code;
+    if (parse_frames(frames, &c->frames) < 0)
+        return err_set(e, -EINVAL, "net: frames: want tap, stream or packet");
+    if (name[0] == '\0' || strlen(name) >= sizeof(c->name))
+        return err_set(e, -EINVAL, "net: name: want 1 to 15 bytes");
+    memcpy(c->name, name, strlen(name));
+    return parse_mac(mac, c->mac) < 0
+               ? err_set(e, -EINVAL, "net: mac: not a unicast address")
+               : 0;
+}
+
+static int parse_net(json_t *o, struct config_net *c, struct err *e)
+{
+    static const char *const names[] = {"fd",        "frames",   "name",
+                                        "mac",       "mtu",      "rate",
+                                        "addresses", "gateways", NULL};
+    const char *key;
+    json_t *value;
+    int64_t n;
+    if (!json_is_object(o))
+        return err_set(e, -EINVAL, "net: not an object");
+    json_object_foreach(o, key, value)
+    {
+        const char *const *known = names;
+        while (*known != NULL && strcmp(*known, key) != 0)
+            known++;
+        if (*known == NULL)
+            return err_set(e, -EINVAL, "net: unknown key \"%.64s\"", key);
+    }
+    if (json_get_int(o, "fd", "net", -1, FD_MAX, &n, e) < 0)
+        return e->code;
+    c->fd = (int)n;
+    if (json_get_int(o, "mtu", "net", MTU_MIN, MTU_MAX, &n, e) < 0)
+        return e->code;
+    c->mtu = (uint16_t)n;
+    if (parse_words(o, c, e) < 0 ||
+        (json_has(o, "rate") &&
+         json_get_u64(o, "rate", "net", RATE_MAX, &c->rate, e) < 0) ||
+        parse_addrs(o, "addresses", c->addr, CONFIG_NET_ADDRS_MAX,
+                    &c->addr_count, e) < 0)
+        return e->code;
+    return parse_addrs(o, "gateways", c->gateway, ARRAY_COUNT(c->gateway),
+                       &c->gateway_count, e);
+}
+
+int config_parse_nets(const json_t *root, struct vm_config *c, struct err *e)
+{
+    json_t *a;
+    size_t i;
+    json_t *v;
+    if (!json_has(root, "net"))
+        return 0;
+    if (json_get_arr(root, "net", "config", &a, e) < 0)
+        return e->code;
+    if (json_array_size(a) > CONFIG_NETS_MAX)
+        return err_set(e, -E2BIG, "config: more than %d networks",
+                       CONFIG_NETS_MAX);
+    json_array_foreach(a, i, v)
+    {
+        if (parse_net(v, &c->net[i], e) < 0)
+            return e->code;
+        c->net_count++;
+    }
+    return 0;
+}
