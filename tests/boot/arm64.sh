@@ -14,7 +14,7 @@ if [ "$what" != inside ]; then
     host() { # CPU GIC LIST: one that freezes as a whole is booted once more
         local try status
         for try in 1 2; do
-            "$here/../lab/lab.sh" --arch arm64 --cpu "$1" --gic "$2" --timeout 900 \
+            "$here/../lab/lab.sh" --arch arm64 --cpu "$1" --gic "$2" --timeout 1500 \
                 --share "$build" --share "$images" -- \
                 env LIST="$3" LIMPET_LONG="${LIMPET_LONG-}" "$here/arm64.sh" inside "$build" "$images"
             status=$?

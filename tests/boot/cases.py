@@ -128,6 +128,9 @@ CASES = [
          err=r"limpet: guest out of memory: killed \w+ \(pid \d+\)"),
     Case("oom_main", "busybox", "tail", "/dev/zero", flags=["-m", "64m"], code=137,
          err=r"limpet: guest out of memory: killed tail \(pid 1\)"),
+    # No loader's leavings in memory that is new to a program.
+    python("fresh_memory", "import mmap\nm=mmap.mmap(-1, 42<<20, mmap.MAP_PRIVATE|mmap.MAP_ANONYMOUS)\n"
+           "print([i for i in range(0, len(m), 4096) if m[i:i+4096].strip(b'\\0')])", flags=["-m", "64m"], smoke=True),
     # Programs without end get an error inside 64 MiB, and the VM goes on.
     Case("bomb_fork", "busybox", "sh", "-c", "f() { f & f; }; (f) 2>/dev/null; sleep 1; echo alive",
          flags=["-m", "64m"], code=0, out="alive\n"),

@@ -65,6 +65,15 @@ static void uart_find(void)
         uart_set(fdt_cell2(reg, 0));
 }
 
+/* RAM that was never used is taken for zeroes (core/page.h): so leave none of
+ * what was moved to below `moved`. */
+static void forget(paddr_t start, paddr_t end, paddr_t moved)
+{
+    start = MAX(start, moved);
+    if (start < end)
+        memset(PHYS(start), 0, end - start);
+}
+
 struct boot_info *qemu_boot(paddr_t fdt)
 {
     uint8_t *tree = PHYS(fdt);
@@ -75,7 +84,7 @@ struct boot_info *qemu_boot(paddr_t fdt)
     board_scan();
     uart_find();
     uint64_t start = board.initrd_start, end = board.initrd_end;
-    uint64_t used = fdt_used(tree);
+    uint64_t used = fdt_used(tree), tree_size = be32_at(tree + 4);
     if (end <= start || end - start < sizeof(*bi))
         boot_fail("no boot data (-initrd)");
     uint64_t blob = ROUND_UP(end - start, UINT64_C(8));
@@ -88,13 +97,16 @@ struct boot_info *qemu_boot(paddr_t fdt)
     memcpy(tree + 4, &total, sizeof(total));
     if (bi->magic != BOOT_MAGIC || fdt_init(tree, used) < 0)
         boot_fail("the boot data (-initrd) is not ours");
+    paddr_t moved = ROUND_UP(BLOB_AT + blob + used, PAGE_SIZE);
+    forget(start, end, moved);
+    forget(fdt, fdt + MIN(tree_size, (uint64_t)FDT_TOTAL_MAX), moved);
 
     bi->platform = BOOT_PLATFORM_QEMU;
     bi->cpu_count = BOOT_CPU_MAX;
     bi->fdt_gpa = BLOB_AT + blob;
     bi->fdt_size = used;
     bi->cont_gpa += BLOB_AT;
-    bi->low_end = ROUND_UP(BLOB_AT + blob + used, PAGE_SIZE);
+    bi->low_end = moved;
     bi->small_end = BOOT_KERNEL_GPA;
     bi->root_gpa = bi->vif_gpa = bi->console_gpa = 0;
     bi->wall_tsc = 0;

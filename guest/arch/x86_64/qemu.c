@@ -37,6 +37,7 @@
 #define QEMU_BOOT_INFO  UINT64_C(0x1000)
 #define QEMU_TABLES     UINT64_C(0x20000) /* page directories from here */
 #define QEMU_TABLES_END UINT64_C(0x90000)
+#define QEMU_BLOB       UINT64_C(0x100000) /* our boot data, to the kernel */
 #define GIB             UINT64_C(0x40000000)
 
 static uint64_t apic_hz;
@@ -203,6 +204,22 @@ static void ram_from_map(struct boot_info *bi, const struct pvh_info *p)
     }
 }
 
+/* Our blob moves below the kernel, where nothing is allocated, and leaves
+ * zeroes: RAM that was never used is taken for that (core/page.h). */
+static void blob_move(const struct pvh_info *p)
+{
+    static const char text[] =
+        "limpet-kernel: no boot data (-initrd), or too much\n";
+
+    if (!p->module_count || p->module.size < sizeof(struct boot_info) ||
+        p->module.size > BOOT_KERNEL_GPA - QEMU_BLOB) {
+        arch_log(text, sizeof(text) - 1);
+        arch_poweroff();
+    }
+    memcpy(PHYS(QEMU_BLOB), PHYS(p->module.base), p->module.size);
+    memset(PHYS(p->module.base), 0, p->module.size);
+}
+
 struct boot_info *qemu_boot(void)
 {
     const struct pvh_info *p = &pvh_info;
@@ -210,15 +227,11 @@ struct boot_info *qemu_boot(void)
 
     platform = &platform_qemu; /* for messages */
     arch_ring0 = 1;
-    if (!p->module_count || p->module.size < sizeof(*bi)) {
-        static const char text[] = "limpet-kernel: no boot data (-initrd)\n";
-        arch_log(text, sizeof(text) - 1);
-        arch_poweroff();
-    }
-    memcpy(bi, PHYS(p->module.base), sizeof(*bi));
+    blob_move(p);
+    memcpy(bi, PHYS(QEMU_BLOB), sizeof(*bi));
     bi->platform = BOOT_PLATFORM_QEMU;
-    bi->fdt_gpa += p->module.base;
-    bi->cont_gpa += p->module.base;
+    bi->fdt_gpa += QEMU_BLOB;
+    bi->cont_gpa += QEMU_BLOB;
     bi->cpu_count = 1;
     bi->low_end = BOOT_KERNEL_GPA;
     bi->small_end = BOOT_KERNEL_GPA;
