@@ -136,7 +136,7 @@ static int sandbox_confine_writes(const struct sandbox_spec *s, struct err *e)
         (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
     if (rules < 0)
         return sandbox_fail("landlock", e);
-    const int dirs[SANDBOX_DIRS_MAX] = {s->store, s->out};
+    const int dirs[SANDBOX_DIRS_MAX] = {s->read_only ? -1 : s->store, s->out};
     for (size_t i = 0; i < ARRAY_COUNT(dirs); i++) {
         struct landlock_path_beneath_attr beneath = {make, dirs[i]};
         if (dirs[i] >= 0 &&
@@ -202,4 +202,15 @@ int sandbox_enter(const struct sandbox_spec *spec, struct err *e)
     if (code == 0)
         code = sandbox_filter_calls(e);
     return code;
+}
+
+int sandbox_enter_network(int store, struct err *e)
+{
+    const struct sandbox_spec spec = {.out = -1, .read_only = true};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return sandbox_fail("no_new_privs", e);
+    int code = sandbox_limit(RLIMIT_CORE, 0, e);
+    if (code == 0)
+        code = sandbox_drop_capabilities(store, e);
+    return code == 0 ? sandbox_confine_writes(&spec, e) : code;
 }

@@ -2,13 +2,16 @@
 /* Giving up rights before anything of an image is parsed. */
 #pragma once
 
+#include <stdbool.h>
+
 struct err;
 
 enum { SANDBOX_DIRS_MAX = 2 };
 
 struct sandbox_spec {
-    int store; /* may write beneath it */
+    int store; /* may write beneath it, unless read_only */
     int out;   /* the same, or -1: the directory an export goes to */
+    bool read_only;
 };
 
 /*
@@ -18,3 +21,8 @@ struct sandbox_spec {
  * Landlock: writing beneath spec's directories only. Open descriptors stay.
  */
 int sandbox_enter(const struct sandbox_spec *spec, struct err *e);
+
+/* The same for a process that keeps the network: no new privileges, no core
+ * dumps, no capability but reading files of `store`'s user, and, where the
+ * kernel has Landlock, no writing of files. */
+int sandbox_enter_network(int store, struct err *e);

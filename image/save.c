@@ -18,6 +18,7 @@
 #include "base/regname.h"
 #include "image/blob.h"
 #include "image/oci.h"
+#include "image/sandbox.h"
 #include "image/store.h"
 
 enum { SAVE_COPY_SIZE = 256 << 10 };
@@ -263,6 +264,24 @@ static int save_open(struct save *s, int fd, struct err *e)
     return 0;
 }
 
+/* From here on only the archive's directory can be written to: an archive that
+ * fails is removed. */
+static int save_confine(const struct save *s, const char *file, struct err *e)
+{
+    struct sandbox_spec spec = {
+        .store = s->store.root, .out = -1, .read_only = true};
+    if (file == NULL)
+        return sandbox_enter(&spec, e);
+    const char *slash = strrchr(file, '/');
+    AUTO_FREE char *dir =
+        slash == NULL ? strdup(".") : strndup(file, (size_t)(slash - file) + 1);
+    if (dir == NULL)
+        return err_set(e, -ENOMEM, "out of memory");
+    AUTO_CLOSE int out = path_open(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, e);
+    spec.out = out;
+    return out < 0 ? out : sandbox_enter(&spec, e);
+}
+
 int save_archive(const struct save_request *q, struct err *e)
 {
     struct save s = {.out = NULL};
@@ -278,6 +297,8 @@ int save_archive(const struct save_request *q, struct err *e)
             path_open(AT_FDCWD, q->file, O_WRONLY | O_CREAT | O_TRUNC, e);
         code = fd < 0 ? fd : 0;
     }
+    if (code == 0)
+        code = save_confine(&s, q->file, e);
     if (code == 0)
         code = save_open(&s, fd, e);
     if (code == 0)

@@ -3,6 +3,7 @@
 """save and load: what skopeo and umoci read back, and what they wrote."""
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -67,6 +68,24 @@ class Archive(harness.Case):
             self.assertEqual(f.read(), first)  # same image, same bytes
         self.assertEqual(self.verb("save", self.hex + "=x.example/a/b:1").encode("latin-1"),
                          first)
+
+    def test_save_is_confined(self):
+        """While it writes, it is under a filter and can get no more rights."""
+        noise = random.Random(1).randbytes(1 << 20)
+        big = Layout(self.dir + "/big").image(tar(entry("x", data=noise)), tag="y/z:1")
+        oci_archive(big, self.dir + "/big.tar")
+        self.load(self.dir + "/big.tar")
+        p = subprocess.Popen([harness.PROGRAM, "save", "--root", self.root,
+                              big.index[0]["digest"][7:]], stdout=subprocess.PIPE)
+        try:
+            p.stdout.read(1)
+            with open("/proc/%d/status" % p.pid) as f:
+                status = f.read()
+        finally:
+            p.stdout.close()
+            p.wait()
+        self.assertRegex(status, r"Seccomp:\s2\n")
+        self.assertRegex(status, r"NoNewPrivs:\s1\n")
 
     def test_skopeo_and_umoci_read_it(self):
         self.loaded()
