@@ -11,6 +11,7 @@
 
 #include "base/auto.h"
 #include "base/err.h"
+#include "base/imgref.h"
 #include "supervisor/host.h"
 #include "supervisor/imagespec.h"
 #include "supervisor/state.h"
@@ -45,24 +46,25 @@ static size_t ensure_read(int fd, char *text, size_t room)
 }
 
 static int ensure_convert(const struct host *h, const struct state *s,
-                          const char *ref, bool always, char hex[65],
-                          struct err *e)
+                          const struct run_opts *o, char hex[65], struct err *e)
 {
     char path[PATH_MAX + 16];
     char root[PATH_MAX];
     char arch[16];
     char image[PATH_MAX + 300];
     char *argv[] = {(char[]){"limpet-image"},
-                    always ? (char[]){"pull"} : (char[]){"ensure"},
+                    o->pull == RUN_PULL_ALWAYS ? (char[]){"pull"}
+                                               : (char[]){"ensure"},
                     (char[]){"--root"},
                     root,
                     (char[]){"--arch"},
                     arch,
                     image,
+                    o->quiet ? (char[]){"-q"} : NULL,
                     NULL};
     (void)snprintf(root, sizeof(root), "%s", s->path);
     (void)snprintf(arch, sizeof(arch), "%s", h->arch);
-    (void)snprintf(image, sizeof(image), "%s", ref);
+    (void)snprintf(image, sizeof(image), "%s", o->image);
     int ends[2];
     (void)snprintf(path, sizeof(path), "%s/limpet-image", h->libexec);
     if (pipe2(ends, O_CLOEXEC) < 0)
@@ -92,18 +94,32 @@ static int ensure_convert(const struct host *h, const struct state *s,
     return 0;
 }
 
-int ensure_image(const struct host *h, const struct state *s, const char *ref,
-                 enum run_pull pull, char hex[65], struct err *e)
+/* As docker says that it pulls. */
+static void ensure_announce(const char *ref)
 {
-    int code = imagespec_lookup(s->root, ref, h->arch, hex, e);
+    struct imgref r;
+    struct err ignored;
+    char text[REGNAME_TEXT_SIZE];
+    if (imgref_parse(ref, &r, &ignored) < 0 || r.kind != IMGREF_REGISTRY)
+        return;
+    regname_familiar(&r.name, text);
+    (void)fprintf(stderr, "Unable to find image '%s' locally\n", text);
+}
+
+int ensure_image(const struct host *h, const struct state *s,
+                 const struct run_opts *o, char hex[65], struct err *e)
+{
+    int code = imagespec_lookup(s->root, o->image, h->arch, hex, e);
     if (code < 0 && code != -ENOENT)
         return code;
-    if (code == 0 && pull != RUN_PULL_ALWAYS)
+    if (code == 0 && o->pull != RUN_PULL_ALWAYS)
         return 0;
-    if (code < 0 && pull == RUN_PULL_NEVER)
+    if (code < 0 && o->pull == RUN_PULL_NEVER)
         return err_set(e, -ENOENT,
                        "%.200s: No such image in the store, and --pull never "
                        "was given",
-                       ref);
-    return ensure_convert(h, s, ref, pull == RUN_PULL_ALWAYS, hex, e);
+                       o->image);
+    if (code < 0 && !o->quiet && o->pull == RUN_PULL_MISSING)
+        ensure_announce(o->image);
+    return ensure_convert(h, s, o, hex, e);
 }

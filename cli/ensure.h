@@ -8,7 +8,7 @@ struct err;
 struct host;
 struct state;
 
-/* HEX of the reference. When limpet-image fails it has printed why, and the
- * message in *e is empty. */
-int ensure_image(const struct host *h, const struct state *s, const char *ref,
-                 enum run_pull pull, char hex[65], struct err *e);
+/* HEX of o->image, got as o->pull says. When limpet-image fails it has printed
+ * why, and the message in *e is empty. */
+int ensure_image(const struct host *h, const struct state *s,
+                 const struct run_opts *o, char hex[65], struct err *e);

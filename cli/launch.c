@@ -260,7 +260,7 @@ static int launch_prepare(struct launch *l, const struct run_opts *o,
 {
     int code = o->name != NULL ? names_check(o->name, e) : 0;
     if (code == 0)
-        code = ensure_image(&l->host, &l->state, o->image, o->pull, l->hex, e);
+        code = ensure_image(&l->host, &l->state, o, l->hex, e);
     if (code == 0)
         code = imagespec_open(l->state.root, l->hex, &l->image, e);
     if (code == 0)

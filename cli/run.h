@@ -22,7 +22,7 @@ enum run_pull { RUN_PULL_MISSING, RUN_PULL_ALWAYS, RUN_PULL_NEVER };
 
 /* Strings are borrowed from argv; NULL where nothing was said. */
 struct run_opts {
-    bool rm, interactive, tty, detach, emulate, help;
+    bool rm, interactive, tty, detach, emulate, help, quiet;
     enum run_pull pull;
     uint64_t memory; /* 0: the default */
     unsigned vcpus;  /* 0: the default */

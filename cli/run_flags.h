@@ -18,6 +18,7 @@ enum run_flag {
     RUN_MEMORY,
     RUN_VCPUS,
     RUN_PULL,
+    RUN_QUIET,
     RUN_ROOT,
     RUN_DETACH,
     RUN_ACCEL,

@@ -151,6 +151,7 @@ static int run_opts_take(struct run_opts *o, const struct opt_seen *f,
     case RUN_TTY: o->tty = on; return 0;
     case RUN_DETACH: o->detach = on; return 0;
     case RUN_HELP: o->help = on; return 0;
+    case RUN_QUIET: o->quiet = on; return 0;
     case RUN_WORKDIR: o->workdir = f->value; return 0;
     case RUN_USER: o->user = f->value; return 0;
     case RUN_ENTRYPOINT: o->entrypoint = f->value; return 0;

@@ -267,7 +267,37 @@ def test_image_not_in_store(box):
     assert box.ids() == []
 
 
-def test_pull_always(box):
+def test_pull_modes(box):
+    """missing says so as docker does, and -q nothing; never asks nobody."""
+    new = os.listdir(box.root + "/images")[0][:-5]
+    ensure_script(box, f'echo "$@" >>{box.dir}/args; echo layers >&2; echo {new}')
+
+    def asked():
+        path = box.dir + "/args"
+        if not os.path.exists(path):
+            return []
+        with open(path) as f:
+            lines = f.read().replace(f" --root {box.root} --arch {harness.ARCH}", "").split("\n")
+        os.unlink(path)
+        return lines[:-1]
+
+    def run(*flags, ref="web", want=0, words="^$", out="x\n"):
+        check(box.limpet("run", "--rm", *flags, ref, "echo", "x"), want, out, words)
+    run(words="^Unable to find image 'web:latest' locally\nlayers\n$")
+    assert asked() == ["ensure web"]
+    run("-q", words="^layers\n$")
+    assert asked() == ["ensure web -q"]
+    run("--pull", "never", want=125, words="No such image", out="")
+    assert asked() == []
+    run("--pull", "always", words="^layers\n$")
+    assert asked() == ["pull web"]
+    run(ref="oci:" + box.dir, want=125, words="index.json", out="")
+    assert box.limpet("tag", box.image, "web").returncode == 0
+    run()
+    run("--pull", "never")
+    assert asked() == []
+    run("--pull", "always", words="^layers\n$")
+    assert asked() == ["pull web"]
     ensure_script(box, "exit 125")
     check(box.run("echo", "x"), 0, "x\n")
     check(box.run(flags=["--rm", "--pull", "always"]), 125, "", "^$")
