@@ -35,6 +35,7 @@ int cli_load(int argc, char **argv);
 int cli_login(int argc, char **argv);
 int cli_logout(int argc, char **argv);
 int cli_pull(int argc, char **argv);
+int cli_push(int argc, char **argv);
 int cli_rmi(int argc, char **argv);
 int cli_save(int argc, char **argv);
 int cli_tag(int argc, char **argv);

@@ -48,6 +48,7 @@ int cli_image(int argc, char **argv)
         {"tag", cli_tag},         {"pull", cli_pull},
         {"inspect", cli_inspect}, {"history", cli_history},
         {"save", cli_save},       {"load", cli_load},
+        {"push", cli_push},
     };
     for (size_t i = 0; i < ARRAY_COUNT(verbs); i++)
         if (strcmp(argv[0], verbs[i].name) == 0)

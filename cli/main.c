@@ -22,6 +22,8 @@ const struct verb cli_verbs[] = {
     {"rm", cli_rm, "[FLAGS] CONTAINER...", "Remove containers"},
     {"pull", cli_pull, "[FLAGS] IMAGE",
      "Fetch an image, or what is new of it, from its registry"},
+    {"push", cli_push, "[FLAGS] IMAGE [DEST]",
+     "Send an image to a registry, as it is"},
     {"images", cli_images, "[FLAGS] [NAME[:TAG]]", "List images"},
     {"inspect", cli_inspect, "[FLAGS] IMAGE...",
      "Show what is known of images, as JSON"},
@@ -36,7 +38,7 @@ const struct verb cli_verbs[] = {
      "Keep credentials that a registry accepts"},
     {"logout", cli_logout, "[HOST]", "Forget them"},
     {"image", cli_image,
-     "ls|rm|tag|pull|inspect|history|save|load|prune [FLAGS] ...\n"
+     "ls|rm|tag|pull|push|inspect|history|save|load|prune [FLAGS] ...\n"
      "       limpet image export --erofs [--root DIR] IMAGE FILE",
      "The same verbs; remove what nobody needs; export a root file system"},
     {"board", cli_board, "[--dtb FILE] [--profile FILE] [--format table|json]",

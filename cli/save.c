@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /* limpet save: references are resolved here, limpet-image does the rest. */
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/auto.h"
 #include "base/err.h"
 #include "base/imgref.h"
 #include "cli/common.h"
+#include "cli/origin.h"
 #include "cli/verb_args.h"
 #include "supervisor/host.h"
 #include "supervisor/imagelist.h"
 #include "supervisor/imagespec.h"
-
-extern char **environ;
 
 static const struct opt save_flags[] = {
     {"help", 0, false, 'h', "print this"},
@@ -33,64 +30,6 @@ struct save {
     size_t count;
 };
 
-/* Where the image came from, or "": a registry's name by digest, or a layout.
- */
-static void save_origin(const struct save *s, const char *hex, char *out,
-                        size_t room)
-{
-    struct imagelist_entry *list = NULL;
-    size_t count = 0;
-    struct err ignored;
-    out[0] = '\0';
-    if (imagelist_read(s->state->root, &list, &count, &ignored) < 0)
-        return;
-    for (size_t i = 0; i < count && out[0] == '\0'; i++) {
-        char text[REGNAME_TEXT_SIZE];
-        struct regname n = list[i].name;
-        if (strcmp(list[i].hex, hex) != 0)
-            continue;
-        if (strncmp(list[i].ref, "oci", 3) == 0) {
-            (void)snprintf(out, room, "%s", list[i].ref);
-        } else if (n.host[0] != '\0' && list[i].root[0] != '\0') {
-            n.tag[0] = '\0';
-            memcpy(n.digest, list[i].root, sizeof(n.digest));
-            regname_text(&n, text);
-            (void)snprintf(out, room, "docker://%s", text);
-        }
-    }
-    free(list);
-}
-
-/* Fetch what is missing. What cannot be had is save's to say: it names it. */
-static void save_keep(const struct save *s, const char *hex)
-{
-    char origin[REGNAME_TEXT_SIZE + 16];
-    char id[SHA256_HEX_SIZE];
-    save_origin(s, hex, origin, sizeof(origin));
-    if (origin[0] == '\0')
-        return;
-    (void)snprintf(id, sizeof(id), "%s", hex);
-    char *root = strdup(s->state->path);
-    char *arch = strdup(s->host->arch);
-    char *argv[] = {(char[]){"limpet-image"},
-                    (char[]){"keep"},
-                    (char[]){"-q"},
-                    (char[]){"--root"},
-                    root,
-                    (char[]){"--arch"},
-                    arch,
-                    origin,
-                    id,
-                    NULL};
-    pid_t pid;
-    if (root != NULL && arch != NULL &&
-        posix_spawn(&pid, s->program, NULL, NULL, argv, environ) == 0)
-        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-            continue;
-    free(root);
-    free(arch);
-}
-
 /* HEX, or HEX=NAME if `ref` is a name of a registry's form and no ID. */
 static int save_add(struct save *s, const char *ref, struct err *e)
 {
@@ -99,10 +38,12 @@ static int save_add(struct save *s, const char *ref, struct err *e)
     char text[REGNAME_TEXT_SIZE];
     struct imgref r;
     struct err ignored;
+    struct origin from;
     int code = cli_find_image(s->state, ref, s->host->arch, hex, e);
     if (code < 0)
         return code;
-    save_keep(s, hex);
+    origin_find(s->state, hex, "", &from);
+    origin_keep(s->host, s->state, hex, &from);
     bool named = imgref_parse(ref, &r, &ignored) == 0 &&
                  r.kind == IMGREF_REGISTRY && r.name.digest[0] == '\0' &&
                  !(imagelist_find_id(s->state->root, ref, id, &ignored) == 0 &&

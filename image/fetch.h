@@ -21,6 +21,7 @@ enum fetch_op {
     FETCH_MANIFEST, /* name: a tag or sha256:HEX; answered with its bytes */
     FETCH_DOCUMENT, /* name: sha256:HEX of a blob; answered with its bytes */
     FETCH_LAYER,   /* like it, into worker `slot`'s pipe; answered at its end */
+    FETCH_STOP,    /* no more of the layer in `slot`; its answer comes anyway */
     FETCH_PRESENT, /* a layer that need not be fetched: for people to see */
     FETCH_WAITING, /* a layer that another process is converting */
     FETCH_DONE,    /* name: HEX of the image; no answer, nothing follows */
@@ -37,6 +38,7 @@ struct fetch_ask {
     enum fetch_op op;
     uint32_t slot;
     uint64_t size; /* bytes; of a document: the most it may have */
+    uint64_t from; /* of a layer: bytes that are not wanted */
     char name[FETCH_NAME_SIZE];
     char root[SHA256_HEX_SIZE]; /* FETCH_DONE: of what the name led to */
     struct err failed;

@@ -262,19 +262,6 @@ static void fetcher_on_status(struct fetcher *f, struct transfer *t)
     }
 }
 
-/* https is not spoken there: http, where that is allowed. */
-static bool fetcher_try_http(struct fetcher *f, const struct transfer *t,
-                             CURLcode r)
-{
-    struct registry_endpoint *to = &f->endpoints[t->endpoint];
-    if (!to->http_too || f->answered || strncmp(to->url, "https://", 8) != 0 ||
-        (r != CURLE_SSL_CONNECT_ERROR && r != CURLE_COULDNT_CONNECT &&
-         r != CURLE_RECV_ERROR))
-        return false;
-    memmove(to->url + 4, to->url + 5, strlen(to->url + 5) + 1);
-    return true;
-}
-
 static void fetcher_on_end(struct fetcher *f, struct transfer *t, CURLcode r)
 {
     fetcher_end_try(f, t);
@@ -286,7 +273,7 @@ static void fetcher_on_end(struct fetcher *f, struct transfer *t, CURLcode r)
         fetcher_on_status(f, t);
         return;
     }
-    if (fetcher_try_http(f, t, r)) {
+    if (!f->answered && http_fall_back(&f->endpoints[t->endpoint], r)) {
         fetcher_again(t, 0);
         return;
     }
@@ -391,6 +378,17 @@ static bool fetcher_name_ok(const struct fetch_ask *a)
     return true;
 }
 
+/* Nobody wants the rest. What has ended already has been answered. */
+static void fetcher_stop(struct fetcher *f, struct transfer *t)
+{
+    if (t->state == TRANSFER_IDLE || t->state == TRANSFER_ENDED)
+        return;
+    fetcher_end_try(f, t);
+    (void)err_set(&t->failed, -ECANCELED, "%s: not wanted any more", t->name);
+    t->paused = t->throttled = false;
+    fetcher_fail(t);
+}
+
 /* The converter reads what strangers wrote: it may ask, not command. */
 static void fetcher_on_ask(struct fetcher *f, struct fetch_ask *a)
 {
@@ -420,9 +418,14 @@ static void fetcher_on_ask(struct fetcher *f, struct fetch_ask *a)
                      a->op == FETCH_PRESENT);
         return;
     }
+    if (a->op == FETCH_STOP && a->slot < f->pipe_count) {
+        fetcher_stop(f, &f->layers[a->slot]);
+        return;
+    }
     if (a->op == FETCH_LAYER && a->slot < f->pipe_count) {
         t = &f->layers[a->slot];
         pipe = f->pipes[a->slot];
+        ok = ok && a->from <= a->size;
     } else {
         ok = ok && (a->op == FETCH_MANIFEST || a->op == FETCH_DOCUMENT) &&
              a->size <= FETCHER_DOCUMENT_MAX;
@@ -529,6 +532,8 @@ int fetcher_serve(struct fetcher *f, int sock, const int *pipes,
     f->sock = sock;
     f->pipes = pipes;
     f->pipe_count = pipe_count;
+    f->over = false;
+    f->result.hex[0] = '\0';
     f->budget_at = fetcher_now();
     while (!f->over) {
         fetcher_read_asks(f);

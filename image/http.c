@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -140,6 +141,36 @@ CURL *http_new(struct http *h, const struct registry_endpoint *to,
     return c;
 }
 
+const char *http_header(const char *line, size_t n, const char *name, char *out,
+                        size_t room)
+{
+    size_t k = strlen(name);
+    if (n <= k || strncasecmp(line, name, k) != 0 || line[k] != ':')
+        return NULL;
+    const char *p = line + k + 1;
+    const char *end = line + n;
+    while (p < end && (*p == ' ' || *p == '\t'))
+        p++;
+    while (end > p && (end[-1] == '\r' || end[-1] == '\n' || end[-1] == ' '))
+        end--;
+    size_t len = (size_t)(end - p);
+    if (len >= room)
+        len = room - 1;
+    memcpy(out, p, len);
+    out[len] = '\0';
+    return out;
+}
+
+bool http_fall_back(struct registry_endpoint *to, CURLcode r)
+{
+    if (!to->http_too || strncmp(to->url, "https://", 8) != 0 ||
+        (r != CURLE_SSL_CONNECT_ERROR && r != CURLE_COULDNT_CONNECT &&
+         r != CURLE_RECV_ERROR))
+        return false;
+    memmove(to->url + 4, to->url + 5, strlen(to->url + 5) + 1);
+    return true;
+}
+
 int http_error(CURLcode code, const char *detail,
                const struct registry_endpoint *to, struct err *e)
 {
@@ -186,12 +217,35 @@ struct http_query {
     char form[HTTP_TOKEN_SIZE * 2];
 };
 
+/* "A B" -> "&scope=A&scope=B": a GET has one of them per resource. */
+static bool http_build_scopes(const char *text, char *out, size_t room)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (text += strspn(text, " "); *text != '\0'; text += strspn(text, " ")) {
+        char one[512];
+        char encoded[1536];
+        size_t n = strcspn(text, " ");
+        if (n >= sizeof(one))
+            return false;
+        memcpy(one, text, n);
+        one[n] = '\0';
+        if (!registry_encode(one, encoded, sizeof(encoded)) ||
+            strlen(encoded) + 8 > room - used)
+            return false;
+        used += (size_t)snprintf(out + used, room - used, "&scope=%s", encoded);
+        text += n;
+    }
+    return true;
+}
+
 static bool http_build_query(const struct registry_challenge *c,
                              const struct creds *creds, const char *scope,
                              struct http_query *q)
 {
     char service[768];
     char encoded[1536];
+    char scopes[2048];
     char identity[CREDS_TEXT_SIZE * 3];
     if (!registry_encode(c->service, service, sizeof(service)) ||
         !registry_encode(scope, encoded, sizeof(encoded)) ||
@@ -200,10 +254,10 @@ static bool http_build_query(const struct registry_challenge *c,
     const char *join = strchr(c->realm, '?') != NULL ? "&" : "?";
     q->form[0] = '\0';
     if (creds->identity[0] == '\0')
-        return (size_t)snprintf(q->url, sizeof(q->url), "%s%sservice=%s%s%s",
+        return http_build_scopes(scope, scopes, sizeof(scopes)) &&
+               (size_t)snprintf(q->url, sizeof(q->url), "%s%sservice=%s%s",
                                 c->realm, join, service,
-                                scope[0] != '\0' ? "&scope=" : "",
-                                encoded) < sizeof(q->url);
+                                scopes) < sizeof(q->url);
     (void)snprintf(q->url, sizeof(q->url), "%s", c->realm);
     int n = snprintf(q->form, sizeof(q->form),
                      "grant_type=refresh_token&client_id=limpet&service=%s&"

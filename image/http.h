@@ -36,12 +36,21 @@ CURL *http_new(struct http *h, const struct registry_endpoint *to,
                struct err *e);
 
 /*
- * Fill auth->header as its challenge asks: Basic, or a token for `scope`
- * fetched from the realm (blocks, 30 s at most). -EACCES names what refused.
+ * Fill auth->header as its challenge asks: Basic, or a token for `scope` (one
+ * or more with spaces between) fetched from the realm (blocks, 30 s at most).
+ * -EACCES names what refused.
  */
 int http_authorize(struct http *h, const struct registry_endpoint *to,
                    struct http_auth *auth, const struct creds *creds,
                    const char *scope, struct err *e);
+
+/* A header line's value in `out` if its name is `name`, else NULL. */
+const char *http_header(const char *line, size_t n, const char *name, char *out,
+                        size_t room);
+
+/* After `r` from an endpoint that never answered: https is not spoken there,
+ * http is allowed, and `to` says so from now on. */
+bool http_fall_back(struct registry_endpoint *to, CURLcode r);
 
 /* "what libcurl says" with advice on certificates. */
 int http_error(CURLcode code, const char *detail,

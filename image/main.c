@@ -18,6 +18,7 @@
 #include "image/load.h"
 #include "image/login.h"
 #include "image/pull.h"
+#include "image/push.h"
 #include "image/save.h"
 
 enum { MAIN_EXIT_ABSENT = 3, MAIN_EXIT_FAILED = 125 };
@@ -28,6 +29,7 @@ struct main_args {
     const char *arch;
     const char *ref;
     const char *file;
+    const char *from;           /* of push: where the image came from */
     const char *input, *output; /* of load and save; NULL: standard ones */
     char **images;              /* of save: HEX or HEX=NAME */
     size_t image_count;
@@ -47,6 +49,9 @@ static int main_usage(void)
         "       limpet-image export --erofs [--root DIR] [--platform P] REF "
         "FILE\n"
         "       limpet-image keep [--root DIR] REF HEX\n"
+        "       limpet-image push [--root DIR] [--from REF] [-q] "
+        "[--cert-dir DIR] [--tls-verify=BOOL]\n"
+        "           [--limit-rate N[kMG]] HEX NAME[:TAG]\n"
         "       limpet-image save [--root DIR] [-o FILE] HEX[=NAME]...\n"
         "       limpet-image load [--root DIR] [-q] [-i FILE]\n"
         "       limpet-image login [-u USER] [--password-stdin] "
@@ -102,6 +107,7 @@ static int main_parse_option(int c, struct main_args *a)
     case 'i': a->input = optarg; return 0;
     case 'o': a->output = optarg; return 0;
     case 'k': a->pull.keep_blobs = true; return 0;
+    case 'f': a->from = optarg; return 0;
     case 'l': return parse_size(optarg, &a->pull.limit_rate);
     default: return -EINVAL;
     }
@@ -135,6 +141,7 @@ static int main_parse(int argc, char **argv, struct main_args *a)
         {"input", required_argument, NULL, 'i'},
         {"output", required_argument, NULL, 'o'},
         {"keep-blobs", no_argument, NULL, 'k'},
+        {"from", required_argument, NULL, 'f'},
         {"tls-verify", optional_argument, NULL, 't'},
         {"limit-rate", required_argument, NULL, 'l'},
         {"username", required_argument, NULL, 'u'},
@@ -163,10 +170,9 @@ static int main_parse(int argc, char **argv, struct main_args *a)
         return 0;
     a->file = left > 2 ? argv[optind + 2] : NULL;
     int is_export = strcmp(a->verb, "export") == 0;
-    int is_keep = strcmp(a->verb, "keep") == 0;
-    return left == (is_export || is_keep ? 3 : 2) && a->erofs == is_export
-               ? 0
-               : -EINVAL;
+    bool is_three = is_export || strcmp(a->verb, "keep") == 0 ||
+                    strcmp(a->verb, "push") == 0;
+    return left == (is_three ? 3 : 2) && a->erofs == is_export ? 0 : -EINVAL;
 }
 
 static int main_find_root(struct main_args *a, char home[PATH_MAX])
@@ -228,6 +234,12 @@ static int main_archive(const struct main_args *a, struct err *e)
     return code < 0 ? main_fail(e) : 0;
 }
 
+static int main_push(const struct main_args *a, struct err *e)
+{
+    const struct push_request q = {a->root, a->ref, a->file, a->from, &a->pull};
+    return push_image(&q, e) < 0 ? main_fail(e) : 0;
+}
+
 static bool main_is_archive(const char *verb)
 {
     return strcmp(verb, "load") == 0 || strcmp(verb, "save") == 0;
@@ -278,8 +290,9 @@ int main(int argc, char **argv)
     if (main_is_login(a.verb))
         return main_login(&a);
     bool archive = main_is_archive(a.verb);
+    bool push = strcmp(a.verb, "push") == 0;
     if (main_find_arch(&a, &e) < 0 ||
-        (!archive && imgref_parse(a.ref, &ref, &e) < 0))
+        (!archive && !push && imgref_parse(a.ref, &ref, &e) < 0))
         return main_fail(&e);
     if (main_find_root(&a, home) < 0) {
         (void)err_set(&e, -ENOENT, "no --root, LIMPET_ROOT or HOME");
@@ -292,6 +305,8 @@ int main(int argc, char **argv)
     (void)signal(SIGXFSZ, SIG_IGN);
     if (archive)
         return main_archive(&a, &e);
+    if (push)
+        return main_push(&a, &e);
     a.pull.nameless = strcmp(a.verb, "keep") == 0;
     a.pull.keep_blobs |= a.pull.nameless;
     struct image_request q = {a.root, a.arch, a.ref, &ref, true, &a.pull};

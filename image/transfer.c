@@ -7,6 +7,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "image/http.h"
+
 enum { TRANSFER_TROUBLE_MAX = 4096 };
 
 int transfer_begin(struct transfer *t, const struct fetch_ask *ask, int pipe)
@@ -17,6 +19,7 @@ int transfer_begin(struct transfer *t, const struct fetch_ask *ask, int pipe)
         .op = ask->op,
         .slot = ask->slot,
         .size = ask->size,
+        .done = ask->from,
         .pipe = pipe,
         .body = {.max = ask->size + 1},
         .trouble = {.max = TRANSFER_TROUBLE_MAX},
@@ -138,27 +141,6 @@ static size_t transfer_on_body(char *data, size_t one, size_t count, void *arg)
     return code > 0 ? CURL_WRITEFUNC_PAUSE : code < 0 ? 0 : n;
 }
 
-/* The value of `name` when the header is that one. */
-static const char *transfer_header(const char *line, size_t n, const char *name,
-                                   char *out, size_t room)
-{
-    size_t k = strlen(name);
-    if (n <= k || strncasecmp(line, name, k) != 0 || line[k] != ':')
-        return NULL;
-    const char *p = line + k + 1;
-    const char *end = line + n;
-    while (p < end && (*p == ' ' || *p == '\t'))
-        p++;
-    while (end > p && (end[-1] == '\r' || end[-1] == '\n' || end[-1] == ' '))
-        end--;
-    size_t len = (size_t)(end - p);
-    if (len >= room)
-        len = room - 1;
-    memcpy(out, p, len);
-    out[len] = '\0';
-    return out;
-}
-
 static void transfer_on_status(struct transfer *t, const char *line, size_t n)
 {
     char text[16] = "";
@@ -192,17 +174,17 @@ static size_t transfer_on_header(char *line, size_t one, size_t count,
     size_t n = one * count;
     if (n > 5 && strncmp(line, "HTTP/", 5) == 0)
         transfer_on_status(t, line, n);
-    else if (transfer_header(line, n, "www-authenticate", value,
-                             sizeof(value)) != NULL) {
+    else if (http_header(line, n, "www-authenticate", value, sizeof(value)) !=
+             NULL) {
         if (registry_parse_challenge(value, &c) == 0)
             memcpy(t->challenge, value, sizeof(value));
-    } else if (transfer_header(line, n, "docker-content-digest", value,
-                               FETCH_NAME_SIZE) != NULL)
+    } else if (http_header(line, n, "docker-content-digest", value,
+                           FETCH_NAME_SIZE) != NULL)
         memcpy(t->digest, value, sizeof(t->digest));
-    else if (transfer_header(line, n, "retry-after", value, 16) != NULL)
+    else if (http_header(line, n, "retry-after", value, 16) != NULL)
         t->retry_after = (unsigned)strtoul(value, NULL, 10);
     else if (t->status == 206 &&
-             transfer_header(line, n, "content-range", value, 64) != NULL)
+             http_header(line, n, "content-range", value, 64) != NULL)
         transfer_on_range(t, value);
     return t->failed.code != 0 ? 0 : n;
 }

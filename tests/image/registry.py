@@ -173,7 +173,7 @@ class Registry:
     def requests(self):
         """Request lines so far: the access log's."""
         with open(self.log) as f:
-            return re.findall(r'"((?:GET|HEAD|POST) [^ ]+)', f.read())
+            return re.findall(r'"((?:GET|HEAD|POST|PUT|PATCH) [^ ]+)', f.read())
 
     def stop(self):
         self.process.kill()
@@ -206,13 +206,15 @@ class FaultProxy:
                 except (BrokenPipeError, ConnectionResetError):
                     pass
 
-            do_HEAD = do_GET
+            do_HEAD = do_POST = do_PUT = do_PATCH = do_GET
 
             def fetch(self):
                 c = http.client.HTTPConnection("127.0.0.1", upstream.port)
                 headers = {k: v for k, v in self.headers.items()
-                           if k.lower() not in ("host", "connection")}
-                c.request(self.command, self.path, headers=headers)
+                           if k.lower() != "connection"}
+                size = int(self.headers.get("Content-Length", 0))
+                c.request(self.command, self.path, headers=headers,
+                          body=self.rfile.read(size) if size else None)
                 r = c.getresponse()
                 body = r.read()
                 c.close()
@@ -233,6 +235,17 @@ class FaultProxy:
                 self.end_headers()
                 self.wfile.write(body if cut is None else body[:cut])
                 self.wfile.flush()
+                return True
+
+            def cut_upload(self, size):
+                """Only `size` bytes of the request's body reach the registry."""
+                s = socket.create_connection(("127.0.0.1", upstream.port))
+                lines = ["%s %s HTTP/1.1" % (self.command, self.path)]
+                lines += ["%s: %s" % kv for kv in self.headers.items()]
+                s.sendall("\r\n".join(lines + ["", ""]).encode() + self.rfile.read(size))
+                time.sleep(0.1)
+                s.close()
+                self.connection.close()
                 return True
 
             def say(self, status, body=b"", **headers):
