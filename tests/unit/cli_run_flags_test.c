@@ -133,7 +133,7 @@ static const char *const ours[] = {
     "user",   "entrypoint",  "name",    "hostname", "memory",   "vcpus",
     "pull",   "root",        "detach",  "accel",    "platform", "help",
     "kernel", "initrd",      "cmdline", "network",  "net",      "mac-address",
-    "ip",     "ip6",         "gateway", "net-rate",
+    "ip",     "ip6",         "gateway", "net-rate", "quiet",
 };
 
 static const struct opt *find(const char *name)
