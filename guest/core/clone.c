@@ -172,7 +172,10 @@ static void clone_task_state(struct task *t, const struct task *me,
     t->sigmask = me->restore_sigmask ? me->saved_sigmask : me->sigmask;
     t->affinity = me->affinity;
     t->timer_slack = me->timer_slack;
-    t->policy = me->policy;
+    if (!me->reset_on_fork || me->rt_priority == 0)
+        t->policy = me->policy;
+    if (!me->reset_on_fork)
+        t->rt_priority = me->rt_priority;
     if ((f & (LX_CLONE_VM | LX_CLONE_VFORK)) != LX_CLONE_VM)
         t->altstack = me->altstack;
     if ((f & LX_CLONE_VM) == 0 && me->rseq != 0) {

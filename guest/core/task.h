@@ -71,9 +71,10 @@ struct task {
     bool rseq_event;         /* atomic: look at it before returning to user */
     struct file *dead_files; /* file_put: released, one after another */
     bool putting_files;
-    int32_t policy; /* SCHED_OTHER, SCHED_BATCH or SCHED_IDLE: no effect */
-    uint64_t timer_slack; /* PR_SET_TIMERSLACK; 0: the default */
-    int32_t exit_code;    /* wait status of this thread */
+    int32_t policy, rt_priority; /* sched_setscheduler(2): no effect */
+    bool reset_on_fork;          /* SCHED_RESET_ON_FORK */
+    uint64_t timer_slack;        /* PR_SET_TIMERSLACK; 0: the default */
+    int32_t exit_code;           /* wait status of this thread */
     bool exiting;
     struct { /* restart_syscall(2), for nanosleep and the like */
         int64_t (*fn)(struct task *t);

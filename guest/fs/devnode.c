@@ -110,11 +110,12 @@ static int64_t random_ioctl(struct file *f, uint32_t cmd, uint64_t arg)
     return cmd == RNDGETENTCNT ? put_user_u32(uptr(arg), 256) : -ENOTTY;
 }
 
-/* The page itself comes from tmpfs_get_page. */
+/* Shared: memory of its own for each mapping. The page of a private one comes
+ * from tmpfs_get_page. */
 static int zero_mmap(struct file *f, uint32_t prot, uint32_t flags)
 {
     (void)f, (void)prot;
-    return (flags & LX_MAP_TYPE) == LX_MAP_SHARED ? -ENODEV : 0;
+    return (flags & LX_MAP_TYPE) != LX_MAP_PRIVATE ? FILE_MMAP_ANON : 0;
 }
 
 #define MEM_OPS(name, rd, wr, ctl, map)                                        \

@@ -24,10 +24,12 @@ struct file_ops {
     uint32_t (*poll)(struct file *f, struct poll_table *pt);
     int64_t (*ioctl)(struct file *f, uint32_t cmd, uint64_t arg);
     /* mmap(2), before the aspace is locked: 0 to use the inode's get_page,
-     * -ENODEV. `flags` are MAP_*. */
+     * FILE_MMAP_ANON for new memory instead, -ENODEV. `flags` are MAP_*. */
     int (*mmap)(struct file *f, uint32_t prot, uint32_t flags);
     void (*release)(struct file *f); /* last reference gone */
 };
+
+#define FILE_MMAP_ANON 1
 
 struct file {
     const struct file_ops *ops;

@@ -41,11 +41,12 @@ static int64_t mmap_file(const uint64_t *a, uint32_t prot, uint32_t flags,
         r = -EACCES;
     if (r == 0)
         r = f->ops->mmap(f, prot, flags);
-    if (r < 0)
-        file_put(f);
-    else
+    if (r == 0) {
         *out = f;
-    return r;
+        return 0;
+    }
+    file_put(f);
+    return r == FILE_MMAP_ANON ? tmpfs_new_anon(a[1], out) : r;
 }
 
 /* There is no swap: what is present stays. Locking faults everything in, and

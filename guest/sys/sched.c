@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Scheduling calls. Every task is SCHED_OTHER with nice 0 in the end: policies
- * and priorities are accepted where Linux lets an ordinary user set them. */
+ * and priorities are accepted where Linux accepts them, and kept. */
 #include "guest/core/sched.h"
 
 #include "abi/linux/proc.h"
@@ -20,6 +20,8 @@
 #define SCHED_DEADLINE      6
 #define SCHED_RESET_ON_FORK 0x40000000
 #define SLICE_NS            4000000
+#define RR_SLICE_NS         100000000
+#define POLICY_KEEP         -1 /* sched_setparam */
 
 /* A reference to the thread, or NULL: ESRCH. */
 static struct task *sched_target(uint64_t tid)
@@ -30,17 +32,6 @@ static struct task *sched_target(uint64_t tid)
         task_get(t);
     mutex_unlock(&proc_lock);
     return t;
-}
-
-static int sched_exists(uint64_t tid)
-{
-    if ((int32_t)tid < 0)
-        return -EINVAL;
-    struct task *t = sched_target(tid);
-    if (t == NULL)
-        return -ESRCH;
-    task_put(t);
-    return 0;
 }
 
 int64_t sys_sched_yield(const uint64_t *a)
@@ -104,59 +95,107 @@ static int sched_policy_range(int policy, int32_t *min, int32_t *max)
     }
 }
 
-static int sched_set(uint64_t tid, int policy, uint64_t param)
+/* What CAP_SYS_NICE is not needed for. */
+static bool sched_allowed(const struct task *t, int policy, int32_t priority,
+                          bool reset)
 {
-    int32_t priority, min, max;
-    int r = sched_exists(tid);
+    const struct cred *me = &current()->proc->cred;
+    const struct process *p = t->proc;
+    uint64_t rtprio = p->rlimits[LX_RLIMIT_RTPRIO].cur;
+    uint64_t nice = p->rlimits[LX_RLIMIT_NICE].cur;
 
-    if (r < 0)
-        return r;
-    if (copy_from_user(&priority, uptr(param), sizeof(priority)) < 0)
-        return -EFAULT;
+    if (me->euid != p->cred.euid && me->euid != p->cred.uid)
+        return false;
+    if (t->reset_on_fork && !reset)
+        return false;
+    if (policy == SCHED_FIFO || policy == SCHED_RR)
+        return (policy == t->policy || rtprio != 0) &&
+               (priority <= t->rt_priority || (uint64_t)priority <= rtprio);
+    return t->policy != SCHED_IDLE || policy == SCHED_IDLE ||
+           (uint64_t)(20 - p->nice) <= nice;
+}
+
+static int sched_set_task(struct task *t, int policy, int32_t priority)
+{
+    int32_t min, max;
+    bool reset = (policy & SCHED_RESET_ON_FORK) != 0;
+
+    if (policy == POLICY_KEEP) {
+        policy = t->policy;
+        reset = t->reset_on_fork;
+    }
+    policy &= ~SCHED_RESET_ON_FORK;
+    /* A deadline comes with sched_setattr(2) only. */
     if (policy == SCHED_DEADLINE ||
         sched_policy_range(policy, &min, &max) < 0 || priority < min ||
         priority > max)
         return -EINVAL;
-    /* Real time is refused as to a user without RLIMIT_RTPRIO. */
-    if (max != 0)
+    if (t->proc == NULL || (!sched_allowed(t, policy, priority, reset) &&
+                            !cred_capable(current()->proc, LX_CAP_SYS_NICE)))
         return -EPERM;
+    t->policy = policy;
+    t->rt_priority = priority;
+    t->reset_on_fork = reset;
+    return 0;
+}
+
+static int sched_set(uint64_t tid, int policy, uint64_t param)
+{
+    int32_t priority;
+
+    if (param == 0 || (int32_t)tid < 0)
+        return -EINVAL;
+    if (copy_from_user(&priority, uptr(param), sizeof(priority)) < 0)
+        return -EFAULT;
     struct task *t = sched_target(tid);
     if (t == NULL)
         return -ESRCH;
-    t->policy = policy;
+    int r = sched_set_task(t, policy, priority);
     task_put(t);
-    return 0;
+    return r;
 }
 
 int64_t sys_sched_setscheduler(const uint64_t *a)
 {
-    return sched_set(a[0], (int)a[1] & ~SCHED_RESET_ON_FORK, a[2]);
+    return (int)a[1] < 0 ? -EINVAL : sched_set(a[0], (int)a[1], a[2]);
 }
 
 int64_t sys_sched_setparam(const uint64_t *a)
 {
-    int64_t policy = sys_sched_getscheduler(a);
+    return sched_set(a[0], POLICY_KEEP, a[1]);
+}
 
-    return policy < 0 ? policy : sched_set(a[0], (int)policy, a[1]);
+/* The thread of `tid`, with a reference: 0, -EINVAL or -ESRCH. */
+static int sched_find(uint64_t tid, struct task **out)
+{
+    *out = (int32_t)tid < 0 ? NULL : sched_target(tid);
+    if (*out != NULL)
+        return 0;
+    return (int32_t)tid < 0 ? -EINVAL : -ESRCH;
 }
 
 int64_t sys_sched_getscheduler(const uint64_t *a)
 {
-    int r = sched_exists(a[0]);
-    struct task *t = r < 0 ? NULL : sched_target(a[0]);
+    struct task *t;
+    int r = sched_find(a[0], &t);
 
-    if (t == NULL)
-        return r < 0 ? r : -ESRCH;
-    r = t->policy;
+    if (r < 0)
+        return r;
+    r = t->policy | (t->reset_on_fork ? SCHED_RESET_ON_FORK : 0);
     task_put(t);
     return r;
 }
 
 int64_t sys_sched_getparam(const uint64_t *a)
 {
-    int r = sched_exists(a[0]);
+    struct task *t;
+    int r = a[1] == 0 ? -EINVAL : sched_find(a[0], &t);
 
-    return r < 0 ? r : put_user_u32(uptr(a[1]), 0);
+    if (r < 0)
+        return r;
+    uint32_t priority = (uint32_t)t->rt_priority;
+    task_put(t);
+    return put_user_u32(uptr(a[1]), priority);
 }
 
 int64_t sys_sched_get_priority_max(const uint64_t *a)
@@ -176,9 +215,17 @@ int64_t sys_sched_get_priority_min(const uint64_t *a)
 int64_t sys_sched_rr_get_interval(const uint64_t *a)
 {
     struct lx_timespec ts = {.nsec = SLICE_NS};
-    int r = sched_exists(a[0]);
+    struct task *t;
+    int r = sched_find(a[0], &t);
 
-    return r < 0 ? r : copy_to_user(uptr(a[1]), &ts, sizeof(ts));
+    if (r < 0)
+        return r;
+    if (t->policy == SCHED_RR)
+        ts.nsec = RR_SLICE_NS;
+    else if (t->policy == SCHED_FIFO)
+        ts.nsec = 0;
+    task_put(t);
+    return copy_to_user(uptr(a[1]), &ts, sizeof(ts));
 }
 
 int64_t sys_getcpu(const uint64_t *a)

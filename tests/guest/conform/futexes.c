@@ -159,6 +159,53 @@ static void scheduling(void)
     T("getpriority_pgrp", SC(getpriority, PRIO_PGRP, 0));
 }
 
+static int set_policy(int policy, int priority)
+{
+    struct sched_param sp = {.sched_priority = priority};
+
+    return (int)SC(sched_setscheduler, 0, policy, &sp);
+}
+
+static void real_time(void)
+{
+    struct sched_param sp = {0};
+    struct timespec ts;
+    int reset = SCHED_RESET_ON_FORK, status;
+
+    T("fifo", set_policy(SCHED_FIFO, 10));
+    T("fifo_is", SC(sched_getscheduler, 0));
+    T("fifo_param", SC(sched_getparam, 0, &sp));
+    T("fifo_priority", sp.sched_priority);
+    T("fifo_zero", set_policy(SCHED_FIFO, 0));
+    T("fifo_100", set_policy(SCHED_FIFO, 100));
+    T("fifo_interval", SC(sched_rr_get_interval, 0, &ts));
+    YES("fifo_no_slice", ts.tv_sec == 0 && ts.tv_nsec == 0);
+    sp.sched_priority = 20;
+    T("setparam", SC(sched_setparam, 0, &sp));
+    T("setparam_null", SC(sched_setparam, 0, NULL));
+    T("setparam_bad", SC(sched_setparam, 99999, BAD_PTR));
+    T("policy_neg", SC(sched_setscheduler, 0, -1, &sp));
+    T("rr", set_policy(SCHED_RR | reset, 20));
+    T("rr_is", SC(sched_getscheduler, 0));
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit((int)SC(sched_getscheduler, 0));
+    waitpid(pid, &status, 0);
+    T("reset_child", status);
+    if (setuid(1000) < 0)
+        return;
+    T("user_drops_reset", set_policy(SCHED_RR, 20));
+    T("user_same", set_policy(SCHED_RR | reset, 20));
+    T("user_raises", set_policy(SCHED_RR | reset, 30));
+    T("user_lowers", set_policy(SCHED_RR | reset, 5));
+    T("user_fifo", set_policy(SCHED_FIFO | reset, 5));
+    T("user_other", set_policy(SCHED_OTHER | reset, 0));
+    T("user_pid_1", SC(sched_setscheduler, 1, SCHED_BATCH, &(int){0}));
+    T("user_idle", set_policy(SCHED_IDLE | reset, 0));
+    T("user_leaves_idle", set_policy(SCHED_BATCH | reset, 0));
+    T("user_is", SC(sched_getscheduler, 0));
+}
+
 static void limit_calls(void)
 {
     struct rlimit rl, old;
@@ -223,6 +270,7 @@ int main(void)
     threads();
     between();
     t_child("scheduling", scheduling);
+    t_child("real_time", real_time);
     t_child("limit_calls", limit_calls);
     facts();
     return 0;

@@ -46,6 +46,24 @@ static int probe(volatile char *p, bool write)
         m_;                                                                    \
     })
 
+/* /dev/zero, shared: with children, not with another mapping. */
+static void zero_shared(void)
+{
+    int fd = open("/dev/zero", O_RDWR);
+    char *a = mmap(NULL, PAGE, RW, MAP_SHARED, fd, 0);
+    char *b = mmap(NULL, PAGE, RW, MAP_SHARED, fd, 0);
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        a[1] = 7;
+        _exit(0);
+    }
+    waitpid(pid, NULL, 0);
+    T("zero_shared_child", a[1]);
+    T("zero_shared_other", b[1]);
+    close(fd);
+}
+
 static void maps(void)
 {
     int fd = t_file("f", 100), ro = open("f", O_RDONLY),
@@ -79,6 +97,7 @@ static void maps(void)
     MAP("zero_dev", NULL, PAGE, RW, MAP_PRIVATE, open("/dev/zero", O_RDWR), 0);
     MAP("zero_dev_shared", NULL, PAGE, RW, MAP_SHARED,
         open("/dev/zero", O_RDWR), 0);
+    zero_shared();
     MAP("null_dev", NULL, PAGE, RW, MAP_PRIVATE, open("/dev/null", O_RDWR), 0);
     char *m = MAP("base", NULL, 8 * PAGE, RW, ANON, -1, 0);
     MAP("noreplace", m, PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0);
