@@ -69,8 +69,14 @@ ABI_SIZE(struct lx_clone_args, 88);
 #define LX_FUTEX_REQUEUE        3
 #define LX_FUTEX_CMP_REQUEUE    4
 #define LX_FUTEX_WAKE_OP        5
+#define LX_FUTEX_LOCK_PI        6
+#define LX_FUTEX_UNLOCK_PI      7
+#define LX_FUTEX_TRYLOCK_PI     8
 #define LX_FUTEX_WAIT_BITSET    9
 #define LX_FUTEX_WAKE_BITSET    10
+#define LX_FUTEX_WAIT_REQ_PI    11 /* FUTEX_WAIT_REQUEUE_PI */
+#define LX_FUTEX_CMP_REQ_PI     12 /* FUTEX_CMP_REQUEUE_PI */
+#define LX_FUTEX_LOCK_PI2       13
 #define LX_FUTEX_PRIVATE        128u
 #define LX_FUTEX_CLOCK_REALTIME 256u
 #define LX_FUTEX_CMD_MASK       (~(LX_FUTEX_PRIVATE | LX_FUTEX_CLOCK_REALTIME))

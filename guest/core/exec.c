@@ -12,6 +12,7 @@
 #include "guest/arch/arch.h"
 #include "guest/core/aspace.h"
 #include "guest/core/elf.h"
+#include "guest/core/futex.h"
 #include "guest/core/klib.h"
 #include "guest/core/kmem.h"
 #include "guest/core/task.h"
@@ -340,6 +341,7 @@ static void exec_commit(struct exec *x)
     struct task *t = current();
     struct process *p = t->proc;
     file_get(x->file);
+    futex_task_exec(t);
     unsigned long irq = spin_lock_irq(&p->sig_lock);
     struct aspace *old = p->aspace;
     struct file *exe = p->exe;

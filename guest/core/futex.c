@@ -4,13 +4,11 @@
  * waker changes the word first and looks at the queue after that. So no lock
  * is held while user memory is touched.
  */
-#include "guest/core/futex.h"
-
 #include "abi/linux/errno.h"
 #include "abi/linux/proc.h"
 
 #include "guest/core/aspace.h"
-#include "guest/core/lock.h"
+#include "guest/core/futex_impl.h"
 #include "guest/core/sched.h"
 #include "guest/core/task.h"
 #include "guest/core/usercopy.h"
@@ -18,40 +16,27 @@
 #include "guest/fs/file.h"
 
 #define FUTEX_BUCKETS 256
-#define FUTEX_SHARED  0x01u /* MAP_SHARED */
-#define ROBUST_MAX    2048  /* entries walked at exit, as Linux */
-
-struct futex_bucket {
-    struct spinlock lock;
-    struct list waiters; /* all zero until first used */
-};
-
-struct futex_waiter {            /* on the sleeper's stack */
-    struct list node;            /* bucket's lock */
-    struct futex_bucket *bucket; /* atomic: where it is, changes by requeue */
-    struct futex_key key;
-    uint32_t bits;
-    struct task *task;
-    bool woken; /* atomic: the waker took it off and is done with it */
-};
+#define FUTEX_SHARED  0x01u       /* MAP_SHARED */
+#define ROBUST_MAX    2048        /* entries walked at exit, as Linux */
+#define ROBUST_PI     UINT64_C(1) /* in an entry's address: a PI mutex */
 
 static struct futex_bucket futex_table[FUTEX_BUCKETS];
 
-static struct futex_bucket *futex_bucket(const struct futex_key *k)
+struct futex_bucket *futex_bucket(const struct futex_key *k)
 {
     uint64_t h = (k->space ^ (k->at >> 2)) * UINT64_C(0x9e3779b97f4a7c15);
 
     return &futex_table[h >> 56];
 }
 
-static void futex_lock(struct futex_bucket *b)
+void futex_lock(struct futex_bucket *b)
 {
     spin_lock(&b->lock);
     if (b->waiters.next == NULL)
         list_init(&b->waiters);
 }
 
-static bool futex_same(const struct futex_key *a, const struct futex_key *b)
+bool futex_same(const struct futex_key *a, const struct futex_key *b)
 {
     return a->space == b->space && a->at == b->at;
 }
@@ -87,7 +72,7 @@ int futex_key(uptr_t at, bool shared, struct futex_key *key)
 
 /* --- waiting --- */
 
-static void futex_enqueue(struct futex_waiter *w)
+void futex_enqueue(struct futex_waiter *w)
 {
     struct futex_bucket *b = futex_bucket(&w->key);
 
@@ -97,8 +82,7 @@ static void futex_enqueue(struct futex_waiter *w)
     spin_unlock(&b->lock);
 }
 
-/* Off the queue; true if a waker had taken it off before. */
-static bool futex_dequeue(struct futex_waiter *w)
+bool futex_dequeue(struct futex_waiter *w)
 {
     for (;;) {
         if (__atomic_load_n(&w->woken, __ATOMIC_ACQUIRE))
@@ -114,8 +98,8 @@ static bool futex_dequeue(struct futex_waiter *w)
     }
 }
 
-static uint32_t futex_wake_key(const struct futex_key *key, uint32_t max,
-                               uint32_t bits);
+static int64_t futex_wake_key(const struct futex_key *key, uint32_t max,
+                              uint32_t bits);
 
 /* Queued already: 0 when it is right to sleep. */
 static int futex_check(uptr_t at, uint32_t val)
@@ -172,11 +156,12 @@ static void futex_release(struct futex_waiter *w)
     task_put(t);
 }
 
-static uint32_t futex_wake_key(const struct futex_key *key, uint32_t max,
-                               uint32_t bits)
+/* How many; -EINVAL if somebody waits there for something else. */
+static int64_t futex_wake_key(const struct futex_key *key, uint32_t max,
+                              uint32_t bits)
 {
     struct futex_bucket *b = futex_bucket(key);
-    uint32_t n = 0;
+    int64_t n = 0;
 
     /* Full barrier: the caller's change of the word comes before this look. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -191,11 +176,36 @@ static uint32_t futex_wake_key(const struct futex_key *key, uint32_t max,
             break;
         if (!futex_same(&w->key, key) || (w->bits & bits) == 0)
             continue;
+        if (w->pi != NULL) {
+            n = -EINVAL;
+            break;
+        }
         futex_release(w);
         n++;
     }
     spin_unlock(&b->lock);
     return n;
+}
+
+bool futex_waited(const struct futex_key *key)
+{
+    struct futex_bucket *b = futex_bucket(key);
+    const struct list *first =
+        __atomic_load_n(&b->waiters.next, __ATOMIC_RELAXED);
+    bool found = false;
+
+    if (first == NULL || first == &b->waiters)
+        return false;
+    futex_lock(b);
+    LIST_FOR(it, &b->waiters)
+    {
+        if (futex_same(&LIST_ENTRY(it, struct futex_waiter, node)->key, key)) {
+            found = true;
+            break;
+        }
+    }
+    spin_unlock(&b->lock);
+    return found;
 }
 
 int64_t futex_wake(uptr_t at, bool shared, uint32_t max, uint32_t bits)
@@ -205,7 +215,8 @@ int64_t futex_wake(uptr_t at, bool shared, uint32_t max, uint32_t bits)
 
     if (r < 0 || bits == 0)
         return r < 0 ? r : -EINVAL;
-    return futex_wake_key(&key, max, bits);
+    int64_t n = futex_wake_key(&key, max, bits);
+    return n == 0 && futex_pi_waited(&key) ? -EINVAL : n;
 }
 
 /* For a thread that ends: one waiter, wherever it looks. */
@@ -255,6 +266,10 @@ int64_t futex_requeue(const struct futex_requeue *r)
         struct futex_waiter *w = LIST_ENTRY(it, struct futex_waiter, node);
         if (!futex_same(&w->key, &from))
             continue;
+        if (w->pi != NULL && (woken < r->wake || moved < r->move)) {
+            err = -EINVAL;
+            break;
+        }
         if (woken < r->wake) {
             futex_release(w);
             woken++;
@@ -271,7 +286,7 @@ int64_t futex_requeue(const struct futex_requeue *r)
         }
     }
     futex_unlock_two(a, b);
-    return (int64_t)woken + (r->compare ? moved : 0);
+    return err < 0 ? err : (int64_t)woken + (r->compare ? moved : 0);
 }
 
 /* --- wake-op --- */
@@ -338,22 +353,23 @@ int64_t futex_wake_op(const struct futex_wake_op *w)
     if (r < 0)
         return r;
     int64_t n = futex_wake_key(&a, w->max_a, UINT32_MAX);
-    if (r > 0)
-        n += futex_wake_key(&b, w->max_b, UINT32_MAX);
-    return n;
+    if (n < 0 || r == 0)
+        return n;
+    int64_t m = futex_wake_key(&b, w->max_b, UINT32_MAX);
+    return m < 0 ? m : n + m;
 }
 
 /* --- the end of a thread --- */
 
 /* A mutex that the dead thread held: say so in the word, wake one. */
-static void futex_owner_died(uint64_t at, int32_t tid, bool pending)
+static void futex_owner_died(uint64_t at, int32_t tid, bool pending, bool pi)
 {
     uint32_t val;
 
     if ((at & 3) != 0 || user_load32(uptr(at), &val) < 0)
         return;
     /* It died between unlocking and waking: wake on its behalf. */
-    if (pending && val == 0)
+    if (pending && !pi && val == 0)
         futex_wake_dead(at);
     while ((val & LX_FUTEX_TID_MASK) == (uint32_t)tid) {
         uint32_t to = (val & LX_FUTEX_WAITERS) | LX_FUTEX_OWNER_DIED;
@@ -361,8 +377,8 @@ static void futex_owner_died(uint64_t at, int32_t tid, bool pending)
         if (user_cmpxchg32(uptr(at), val, to, &old) < 0)
             return;
         if (old == val) {
-            if ((val & LX_FUTEX_WAITERS) != 0)
-                futex_wake_dead(at);
+            if (!pi && (val & LX_FUTEX_WAITERS) != 0)
+                futex_wake_dead(at); /* else futex_pi_exit() does it */
             return;
         }
         val = old;
@@ -376,31 +392,38 @@ static void futex_walk_robust(struct task *t)
     if (copy_from_user(&head, uptr(t->robust_list), sizeof(head)) < 0)
         return;
     uint64_t offset = (uint64_t)head.offset;
-    uint64_t pending = head.pending & ~UINT64_C(1);
-    uint64_t at = head.next & ~UINT64_C(1); /* bit 0: a PI mutex */
-    for (unsigned i = 0; i < ROBUST_MAX && at != t->robust_list; i++) {
+    uint64_t pending = head.pending & ~ROBUST_PI;
+    uint64_t at = head.next;
+    for (unsigned i = 0; i < ROBUST_MAX && (at & ~ROBUST_PI) != t->robust_list;
+         i++) {
         uint64_t next;
+        bool pi = (at & ROBUST_PI) != 0;
+        at &= ~ROBUST_PI;
         bool end = get_user_u64(&next, uptr(at)) < 0;
         if (at != pending)
-            futex_owner_died(at + offset, t->tid, false);
+            futex_owner_died(at + offset, t->tid, false, pi);
         if (end)
             break;
-        at = next & ~UINT64_C(1);
+        at = next;
         sched_point();
     }
     if (pending != 0)
-        futex_owner_died(pending + offset, t->tid, true);
+        futex_owner_died(pending + offset, t->tid, true,
+                         (head.pending & ROBUST_PI) != 0);
 }
 
 void futex_task_exit(struct task *t)
 {
     struct aspace *as = t->proc->aspace;
 
-    if (as == NULL)
+    if (as == NULL) {
+        futex_pi_exit(t);
         return;
+    }
     if (t->robust_list != 0)
         futex_walk_robust(t);
     t->robust_list = 0;
+    futex_pi_exit(t);
     /* Nobody can look when the memory goes away with this thread. */
     if (t->clear_tid != 0 &&
         __atomic_load_n(&as->refs, __ATOMIC_RELAXED) + t->proc->thread_count >
@@ -409,4 +432,10 @@ void futex_task_exit(struct task *t)
         futex_wake_dead(t->clear_tid);
     }
     t->clear_tid = 0;
+}
+
+void futex_task_exec(struct task *t)
+{
+    futex_task_exit(t);
+    t->pi_gone = false;
 }

@@ -44,5 +44,18 @@ struct futex_wake_op {
 };
 int64_t futex_wake_op(const struct futex_wake_op *w);
 
+/* FUTEX_LOCK_PI, TRYLOCK_PI: 0, -EDEADLK, -ESRCH (no owner), -EINVAL, -EFAULT,
+ * -ETIMEDOUT, -ERESTARTNOINTR; -EWOULDBLOCK with `only_try`. */
+int futex_lock_pi(uptr_t at, bool shared, nsec_t deadline, bool only_try);
+/* 0, -EPERM (not ours), -EINVAL, -EFAULT. */
+int futex_unlock_pi(uptr_t at, bool shared);
+/* FUTEX_WAIT_REQUEUE_PI: sleep while *at == val; 0 with the lock of `to`. */
+int futex_wait_requeue_pi(uptr_t at, uptr_t to, bool shared, uint32_t val,
+                          nsec_t deadline);
+/* FUTEX_CMP_REQUEUE_PI; how many got the lock or wait for it now. */
+int64_t futex_requeue_pi(const struct futex_requeue *r);
+
 /* The current thread ends: robust list, then clear_tid. */
 void futex_task_exit(struct task *t);
+/* The same for its program, before the memory changes: exec. */
+void futex_task_exec(struct task *t);

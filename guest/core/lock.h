@@ -8,8 +8,9 @@
  * Lock order, outermost first (a later one may be taken under an earlier one):
  *   process tree (proc_lock) > fdtable > inode mutexes (parent before child,
  *   rename: by address) > dentry cache > aspace mutex > inode pages >
- *   pipe/socket/tty > pid table (process.c) > signal state > wait queue >
- *   run queue > timer queue > page allocator, kmem > log.
+ *   pipe/socket/tty > futex_pi.c > futex buckets > pid table (process.c) >
+ *   signal state > wait queue > run queue > timer queue > page allocator,
+ *   kmem > log.
  *
  * A page fault takes the aspace mutex, then inode page locks: so never touch
  * user memory while holding an inode *page* lock or an aspace mutex.

@@ -160,7 +160,7 @@ void task_succeed(struct task *t, struct task *old)
     task_put(old);
 }
 
-struct task *task_find(int32_t tid)
+static struct task *pid_find(int32_t tid, bool get)
 {
     if (tid <= 0 || tid >= PID_MAX)
         return NULL;
@@ -168,8 +168,20 @@ struct task *task_find(int32_t tid)
     struct task *t = *pid_slot(tid);
     while (t != NULL && t->tid != tid)
         t = t->hash_next;
+    if (t != NULL && get)
+        task_get(t);
     spin_unlock_irq(&pid_lock, flags);
     return t;
+}
+
+struct task *task_find(int32_t tid)
+{
+    return pid_find(tid, false);
+}
+
+struct task *task_find_get(int32_t tid)
+{
+    return pid_find(tid, true);
 }
 
 struct process *process_find(int32_t pid)

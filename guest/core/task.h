@@ -20,6 +20,7 @@ struct fdtable;
 struct fsctx;
 struct inode;
 struct file;
+struct pi_waiter;
 struct tty;
 
 #define TASK_STACK_SIZE 16384
@@ -65,6 +66,9 @@ struct task {
     uint64_t set_tid;   /* CLONE_CHILD_SETTID: to write at the first return */
     uint64_t clear_tid; /* CLONE_CHILD_CLEARTID; user address or 0 */
     uint64_t robust_list, robust_size;
+    struct pi_waiter *pi_blocked; /* FUTEX_LOCK_PI: core/futex_pi.c */
+    uint32_t pi_waits;            /* waiters for locks of this one */
+    bool pi_gone;                 /* it ended: no more of them */
     uint64_t rseq; /* address of struct lx_rseq, or 0; core/rseq.c */
     uint32_t rseq_size, rseq_sig;
     uint32_t rseq_cpu;       /* what it says */
@@ -193,7 +197,8 @@ void process_put(struct process *p);
 /* With proc_lock held; borrowed. NULL if there is none (zombies are found). */
 struct process *process_find(int32_t pid);
 struct task *task_find(int32_t tid);
-int32_t pid_alloc(void); /* -EAGAIN when out */
+struct task *task_find_get(int32_t tid); /* no lock needed: with a reference */
+int32_t pid_alloc(void);                 /* -EAGAIN when out */
 void pid_free(int32_t pid);
 
 /* clone(2)/clone3(2)/fork/vfork. Returns the child's tid or -errno. */

@@ -26,8 +26,9 @@ static int futex_deadline(uint32_t op, uint64_t at, nsec_t *deadline)
         return -EFAULT;
     if (timespec_to_nsec(&ts, &ns) < 0)
         return -EINVAL;
-    bool relative = (op & LX_FUTEX_CMD_MASK) == LX_FUTEX_WAIT;
-    bool wall = (op & LX_FUTEX_CLOCK_REALTIME) != 0;
+    uint32_t cmd = op & LX_FUTEX_CMD_MASK;
+    bool relative = cmd == LX_FUTEX_WAIT;
+    bool wall = (op & LX_FUTEX_CLOCK_REALTIME) != 0 || cmd == LX_FUTEX_LOCK_PI;
     *deadline = relative ? timespec_after(clock_now(), ns)
                          : timespec_deadline(ns, wall);
     return 0;
@@ -65,7 +66,7 @@ static int64_t futex_do_wait(const uint64_t *a, uint32_t bits)
     return -ERESTART_RESTARTBLOCK;
 }
 
-static int64_t futex_do_requeue(const uint64_t *a, bool compare)
+static int64_t futex_do_requeue(const uint64_t *a, uint32_t cmd)
 {
     struct futex_requeue q = {
         .from = uptr(a[0]),
@@ -73,13 +74,41 @@ static int64_t futex_do_requeue(const uint64_t *a, bool compare)
         .shared = (a[1] & LX_FUTEX_PRIVATE) == 0,
         .wake = (uint32_t)a[2],
         .move = (uint32_t)a[3],
-        .compare = compare,
+        .compare = cmd != LX_FUTEX_REQUEUE,
         .expect = (uint32_t)a[5],
     };
 
     if ((int32_t)a[2] < 0 || (int32_t)a[3] < 0)
         return -EINVAL;
-    return futex_requeue(&q);
+    return cmd == LX_FUTEX_CMP_REQ_PI ? futex_requeue_pi(&q)
+                                      : futex_requeue(&q);
+}
+
+static bool futex_takes_wall(uint32_t cmd)
+{
+    return cmd == LX_FUTEX_WAIT || cmd == LX_FUTEX_WAIT_BITSET ||
+           cmd == LX_FUTEX_WAIT_REQ_PI || cmd == LX_FUTEX_LOCK_PI2;
+}
+
+/* Locks that are handed over: the word is the owner's tid. */
+static int64_t futex_do_pi(const uint64_t *a, uint32_t cmd, bool shared)
+{
+    nsec_t deadline;
+    int r = cmd == LX_FUTEX_UNLOCK_PI || cmd == LX_FUTEX_TRYLOCK_PI
+                ? 0
+                : futex_deadline((uint32_t)a[1], a[3], &deadline);
+
+    if (r < 0)
+        return r;
+    switch (cmd) {
+    case LX_FUTEX_UNLOCK_PI: return futex_unlock_pi(uptr(a[0]), shared);
+    case LX_FUTEX_TRYLOCK_PI:
+        return futex_lock_pi(uptr(a[0]), shared, NSEC_NEVER, true);
+    case LX_FUTEX_WAIT_REQ_PI:
+        return futex_wait_requeue_pi(uptr(a[0]), uptr(a[4]), shared,
+                                     (uint32_t)a[2], deadline);
+    default: return futex_lock_pi(uptr(a[0]), shared, deadline, false);
+    }
 }
 
 int64_t sys_futex(const uint64_t *a)
@@ -90,8 +119,7 @@ int64_t sys_futex(const uint64_t *a)
     uint32_t max = MAX((uint32_t)a[2], 1u);
     uint32_t cmd = op & LX_FUTEX_CMD_MASK;
 
-    if ((op & LX_FUTEX_CLOCK_REALTIME) != 0 && cmd != LX_FUTEX_WAIT &&
-        cmd != LX_FUTEX_WAIT_BITSET)
+    if ((op & LX_FUTEX_CLOCK_REALTIME) != 0 && !futex_takes_wall(cmd))
         return -ENOSYS;
     switch (cmd) {
     case LX_FUTEX_WAIT: return futex_do_wait(a, UINT32_MAX);
@@ -99,8 +127,14 @@ int64_t sys_futex(const uint64_t *a)
     case LX_FUTEX_WAKE: return futex_wake(uptr(a[0]), shared, max, UINT32_MAX);
     case LX_FUTEX_WAKE_BITSET:
         return futex_wake(uptr(a[0]), shared, max, (uint32_t)a[5]);
-    case LX_FUTEX_REQUEUE: return futex_do_requeue(a, false);
-    case LX_FUTEX_CMP_REQUEUE: return futex_do_requeue(a, true);
+    case LX_FUTEX_REQUEUE:
+    case LX_FUTEX_CMP_REQUEUE:
+    case LX_FUTEX_CMP_REQ_PI: return futex_do_requeue(a, cmd);
+    case LX_FUTEX_LOCK_PI:
+    case LX_FUTEX_LOCK_PI2:
+    case LX_FUTEX_TRYLOCK_PI:
+    case LX_FUTEX_UNLOCK_PI:
+    case LX_FUTEX_WAIT_REQ_PI: return futex_do_pi(a, cmd, shared);
     case LX_FUTEX_WAKE_OP: {
         struct futex_wake_op w = {.a = uptr(a[0]),
                                   .b = uptr(a[4]),
@@ -110,6 +144,6 @@ int64_t sys_futex(const uint64_t *a)
                                   .op = (uint32_t)a[5]};
         return futex_wake_op(&w);
     }
-    default: return -ENOSYS; /* priority inheritance and what is to come */
+    default: return -ENOSYS;
     }
 }
