@@ -69,7 +69,7 @@ static void clone_count_uid(struct process *p, void *arg)
 static int clone_check_limit(struct process *p)
 {
     uint64_t max = p->rlimits[LX_RLIMIT_NPROC].cur;
-    struct clone_uid_count c = {.uid = p->cred.uid};
+    struct clone_uid_count c = {.uid = current()->cred.uid};
 
     if (max == LX_RLIM_INFINITY || cred_capable(p, LX_CAP_SYS_RESOURCE) ||
         cred_capable(p, LX_CAP_SYS_ADMIN))

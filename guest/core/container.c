@@ -129,13 +129,21 @@ static void container_cwd(const struct container *c)
 
 static void container_cred(const struct container *c)
 {
-    struct cred *cred = &current()->proc->cred;
     const struct boot_container *r = &c->rec;
-    cred->uid = cred->euid = cred->suid = cred->fsuid = r->uid;
-    cred->gid = cred->egid = cred->sgid = cred->fsgid = r->gid;
-    cred->group_count = r->gid_count;
-    memcpy(cred->groups, r->gids, r->gid_count * sizeof(r->gids[0]));
-    cred_exec(current()->proc, UINT32_MAX, UINT32_MAX); /* capabilities */
+    struct cred cred = current()->cred;
+    cred.uid = cred.euid = cred.suid = cred.fsuid = r->uid;
+    cred.gid = cred.egid = cred.sgid = cred.fsgid = r->gid;
+    if (r->gid_count != 0) {
+        cred.groups = cred_groups_new(r->gid_count);
+        if (cred.groups == NULL)
+            container_fail("its groups", -ENOMEM);
+        memcpy(cred.groups->id, r->gids, r->gid_count * sizeof(r->gids[0]));
+        cred_groups_sort(cred.groups);
+    }
+    cred_commit(&cred);
+    if (r->gid_count != 0)
+        cred_groups_put(cred.groups);
+    cred_exec(UINT32_MAX, UINT32_MAX); /* capabilities */
     current()->proc->dumpable = true;
 }
 

@@ -185,7 +185,7 @@ static uint64_t stack_push(struct stack *s, const void *data, uint64_t size)
 static void exec_auxv(const struct exec *x, uint64_t *v, uint64_t random,
                       uint64_t platform, uint64_t name)
 {
-    const struct cred *c = &current()->proc->cred;
+    const struct cred *c = &current()->cred;
     uint64_t euid = x->suid != UINT32_MAX ? x->suid : c->euid;
     uint64_t egid = x->sgid != UINT32_MAX ? x->sgid : c->egid;
     const uint64_t pairs[AUXV_PAIRS][2] = {
@@ -311,7 +311,7 @@ static void exec_set_ids(struct exec *x)
 {
     const struct inode *i = x->file->inode;
     x->suid = x->sgid = UINT32_MAX;
-    if (current()->proc->cred.no_new_privs)
+    if (current()->cred.no_new_privs)
         return;
     if ((i->mode & LX_S_ISUID) != 0)
         x->suid = i->uid;
@@ -356,7 +356,7 @@ static void exec_commit(struct exec *x)
         file_put(exe);
     fdtable_exec(p->files);
     signal_exec(t);
-    cred_exec(p, x->suid, x->sgid);
+    cred_exec(x->suid, x->sgid);
     const char *base = strrchr(x->first, '/');
     (void)kstrcpy(t->name, base != NULL ? base + 1 : x->first, sizeof(t->name));
     t->rseq = 0;

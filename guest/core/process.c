@@ -304,6 +304,7 @@ struct task *task_new(struct process *p, const char *name)
     t->tid = tid;
     t->proc = p;
     process_get(p);
+    cred_copy(&t->cred, p->leader == NULL ? &p->cred : &current()->cred);
     if (p->leader == NULL) {
         p->leader = t;
         task_get(t);
@@ -321,6 +322,7 @@ void task_adopt(struct process *p)
     t->tid = p->pid;
     t->proc = p;
     process_get(p);
+    cred_copy(&t->cred, &p->cred);
     p->leader = t;
     task_get(t);
     (void)task_publish(t);
@@ -365,6 +367,7 @@ void task_put(struct task *t)
         return;
     task_free_stack(t);
     sigpending_flush(&t->pending);
+    cred_fini(&t->cred);
     if (t->proc != NULL)
         process_put(t->proc);
     kfree(t);
@@ -414,7 +417,7 @@ static void process_inherit(struct process *p, struct process *parent)
 {
     unsigned long flags = spin_lock_irq(&parent->sig_lock);
 
-    p->cred = parent->cred;
+    cred_copy(&p->cred, &current()->cred);
     memcpy(p->rlimits, parent->rlimits, sizeof(p->rlimits));
     spin_unlock_irq(&parent->sig_lock, flags);
     p->personality = parent->personality;
@@ -502,6 +505,7 @@ void process_put(struct process *p)
     if (__atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) != 0)
         return;
     sigpending_flush(&p->pending);
+    cred_fini(&p->cred);
     if (p->sighand != NULL &&
         __atomic_sub_fetch(&p->sighand->refs, 1, __ATOMIC_ACQ_REL) == 0)
         kfree(p->sighand);

@@ -9,6 +9,7 @@
 #include <arch_types.h>
 
 #include "guest/core/cputimer.h"
+#include "guest/core/cred.h"
 #include "guest/core/list.h"
 #include "guest/core/lock.h"
 #include "guest/core/signal.h"
@@ -26,7 +27,6 @@ struct tty;
 #define TASK_STACK_SIZE 16384
 #define TASK_NAME_SIZE  16
 #define TASK_CANARY     UINT64_C(0x6c696d7065747374) /* a stack's last word */
-#define GROUPS_MAX      32
 
 enum task_state {
     TASK_RUNNING,  /* on a CPU or a run queue */
@@ -43,6 +43,7 @@ struct task {
     int32_t tid;
     uint32_t refs;
     char name[TASK_NAME_SIZE]; /* comm */
+    struct cred cred;          /* changed by cred_commit() */
 
     /* Scheduler; state by the run-queue lock of `cpu`. */
     enum task_state state;
@@ -86,26 +87,6 @@ struct task {
     } restart;
 };
 
-struct cred { /* one per process; changed under proc->sig_lock */
-    uint32_t uid, euid, suid, fsuid;
-    uint32_t gid, egid, sgid, fsgid;
-    uint32_t group_count;
-    uint32_t groups[GROUPS_MAX];
-    uint64_t caps;      /* effective: bits of CAP_* */
-    uint64_t permitted; /* what caps may become again */
-    uint64_t inheritable, bounding, ambient;
-    uint32_t securebits; /* CRED_* */
-    bool no_new_privs;
-};
-
-#define CRED_NOROOT          (1u << 0) /* SECBIT_*; each lock is the next bit */
-#define CRED_NO_SETUID_FIXUP (1u << 2)
-#define CRED_KEEP_CAPS       (1u << 4)
-#define CRED_NO_AMBIENT      (1u << 6)
-#define CRED_SECUREBITS      0xffu
-#define CRED_SECURELOCKS     0xaau
-#define CRED_CAPS_ALL        ((UINT64_C(1) << 41) - 1)
-
 struct session { /* refcounted, proc_lock */
     int32_t id;
     uint32_t refs;
@@ -134,7 +115,7 @@ struct process {
     struct fdtable *files;
     struct fsctx *fs;
     struct file *exe;
-    struct cred cred;
+    struct cred cred; /* the leader's, for others; sig_lock */
     struct lx_rlimit64 rlimits[RLIMIT_COUNT]; /* sig_lock */
 
     struct spinlock sig_lock;  /* irq-safe: this process's signals */
@@ -254,14 +235,3 @@ uint32_t process_count_threads(void);
 struct session *session_new(int32_t id); /* refs 1; NULL: memory */
 void session_get(struct session *s);
 void session_put(struct session *s);
-
-/* exec(2) of a file with these ids set (UINT32_MAX: it is not set-id): saved
- * ids, capabilities as capabilities(7) has them for files without any, and
- * whether the process may still be looked at. Also for pid 1 after its ids
- * were set. */
-void cred_exec(struct process *p, uint32_t suid, uint32_t sgid);
-/* The rights of `p` changed from `old`: with other effective ids it is not
- * dumpable any more and forgets its death signal. sig_lock held. */
-void cred_changed(struct process *p, const struct cred *old);
-bool cred_capable(const struct process *p, unsigned cap);
-bool cred_in_group(const struct cred *c, uint32_t gid);

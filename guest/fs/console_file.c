@@ -195,8 +195,8 @@ static int stream_open(unsigned fd, struct file **out)
         return -ENOMEM;
     const struct process *p = current()->proc;
     if (p != NULL) { /* a non-root program may reopen them by name */
-        i->uid = p->cred.uid;
-        i->gid = p->cred.gid;
+        i->uid = current()->cred.uid;
+        i->gid = current()->cred.gid;
     }
     i->file_ops = &stdio_ops[fd];
     struct file *f =

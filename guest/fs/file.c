@@ -184,7 +184,7 @@ static int open_check(const struct path *p, uint32_t flags)
         return r;
     struct process *proc = current()->proc;
     if ((flags & LX_O_NOATIME) != 0 && proc != NULL &&
-        proc->cred.fsuid != i->uid && !cred_capable(proc, LX_CAP_FOWNER))
+        current()->cred.fsuid != i->uid && !cred_capable(proc, LX_CAP_FOWNER))
         return -EPERM;
     return 0;
 }

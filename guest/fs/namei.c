@@ -48,8 +48,8 @@ int namei_create(const struct path *dir, struct dentry *d, struct inode_new *n)
     if ((type == LX_S_IFCHR || type == LX_S_IFBLK) && p != NULL &&
         !cred_capable(p, LX_CAP_MKNOD))
         return -EPERM;
-    n->uid = p != NULL ? p->cred.fsuid : 0;
-    n->gid = p != NULL ? p->cred.fsgid : 0;
+    n->uid = p != NULL ? current()->cred.fsuid : 0;
+    n->gid = p != NULL ? current()->cred.fsgid : 0;
     bool is_dir = type == LX_S_IFDIR;
     if (p != NULL && p->fs != NULL && n->target == NULL)
         n->mode &= ~(p->fs->umask & 0777);
@@ -59,7 +59,8 @@ int namei_create(const struct path *dir, struct dentry *d, struct inode_new *n)
             n->mode |= LX_S_ISGID;
         else if (p != NULL &&
                  (n->mode & (LX_S_ISGID | 010)) == (LX_S_ISGID | 010) &&
-                 p->cred.fsgid != n->gid && !cred_in_group(&p->cred, n->gid) &&
+                 current()->cred.fsgid != n->gid &&
+                 !cred_in_group(&current()->cred, n->gid) &&
                  !cred_capable(p, LX_CAP_FSETID))
             n->mode &= ~LX_S_ISGID;
     }
@@ -126,7 +127,7 @@ static int link_may(struct inode *i)
     bool safe = (i->mode & LX_S_IFMT) == LX_S_IFREG &&
                 (i->mode & LX_S_ISUID) == 0 && (i->mode & sgid) != sgid &&
                 inode_access(i, 6) == 0;
-    if (p == NULL || safe || p->cred.fsuid == i->uid ||
+    if (p == NULL || safe || current()->cred.fsuid == i->uid ||
         cred_capable(p, LX_CAP_FOWNER))
         return 0;
     return -EPERM;

@@ -133,9 +133,9 @@ int inode_access(struct inode *i, unsigned may)
     const struct process *p = current()->proc;
     if (p == NULL)
         return 0; /* the kernel itself */
-    const struct asker a = {p->cred.fsuid, p->cred.fsgid,
+    const struct asker a = {current()->cred.fsuid, current()->cred.fsgid,
                             cred_capable(p, LX_CAP_DAC_OVERRIDE),
-                            cred_capable(p, LX_CAP_DAC_READ), &p->cred};
+                            cred_capable(p, LX_CAP_DAC_READ), &current()->cred};
     return inode_access_as(i, may, &a);
 }
 
@@ -159,7 +159,7 @@ int path_access_real(const struct path *p, unsigned may)
     int r = path_access_ro(p, may);
     if (r < 0)
         return r;
-    const struct cred *c = &current()->proc->cred;
+    const struct cred *c = &current()->cred;
     bool root = c->uid == 0;
     const struct asker a = {c->uid, c->gid, root, root, c};
     return inode_access_as(p->dentry->inode, may, &a);
@@ -179,8 +179,8 @@ int dir_may_remove(const struct path *dir, const struct inode *victim)
     struct process *p = current()->proc;
     if (r < 0 || p == NULL || (i->mode & LX_S_ISVTX) == 0)
         return r;
-    if (victim->uid == p->cred.fsuid || i->uid == p->cred.fsuid ||
-        cred_capable(p, LX_CAP_FOWNER))
+    if (victim->uid == current()->cred.fsuid ||
+        i->uid == current()->cred.fsuid || cred_capable(p, LX_CAP_FOWNER))
         return 0;
     return -EPERM;
 }

@@ -20,8 +20,8 @@ static int check_access(const struct process *p)
     const struct process *me = current()->proc;
     if (p == me || cred_capable(me, 19)) /* CAP_SYS_PTRACE */
         return 0;
-    return p->dumpable && me->cred.fsuid == p->cred.uid &&
-                   me->cred.fsuid == p->cred.euid
+    return p->dumpable && current()->cred.fsuid == p->cred.uid &&
+                   current()->cred.fsuid == p->cred.euid
                ? 0
                : -EACCES;
 }

@@ -180,18 +180,18 @@ static const char *state_name(char c)
     }
 }
 
-static void status_ids(struct text *t, const struct process *p)
+static void status_ids(struct text *t, const struct process *p,
+                       const struct cred *c)
 {
-    const struct cred *c = &p->cred;
     text_printf(t, "Uid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid, c->suid,
                 c->fsuid);
     text_printf(t, "Gid:\t%u\t%u\t%u\t%u\n", c->gid, c->egid, c->sgid,
                 c->fsgid);
     text_printf(t, "FDSize:\t%u\nGroups:\t",
                 p->files != NULL ? p->files->room : 0);
-    for (uint32_t i = 0; i < c->group_count; i++)
-        text_printf(t, "%u ", c->groups[i]);
-    text_printf(t, "\n");
+    for (uint32_t i = 0; i < cred_group_count(c); i++)
+        text_printf(t, "%s%u", i > 0 ? " " : "", c->groups->id[i]);
+    text_printf(t, " \n");
 }
 
 static void status_memory(struct text *t, const struct aspace *as)
@@ -211,7 +211,7 @@ static void status_memory(struct text *t, const struct aspace *as)
 }
 
 static void status_signals(struct text *t, const struct process *p,
-                           const struct snapshot *s)
+                           const struct snapshot *s, const struct cred *c)
 {
     text_printf(t, "Threads:\t%u\nSigQ:\t%u/%lu\n", s->threads,
                 p->pending.count, (ul)p->rlimits[LX_RLIMIT_SIGPENDING].cur);
@@ -220,11 +220,9 @@ static void status_signals(struct text *t, const struct process *p,
     text_printf(t, "SigIgn:\t%016lx\nSigCgt:\t%016lx\n", (ul)s->ignored,
                 (ul)s->caught);
     text_printf(t, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\n",
-                (ul)p->cred.inheritable, (ul)p->cred.permitted,
-                (ul)p->cred.caps);
+                (ul)c->inheritable, (ul)c->permitted, (ul)c->caps);
     text_printf(t, "CapBnd:\t%016lx\nCapAmb:\t%016lx\nNoNewPrivs:\t%d\n",
-                (ul)p->cred.bounding, (ul)p->cred.ambient,
-                p->cred.no_new_privs);
+                (ul)c->bounding, (ul)c->ambient, c->no_new_privs);
     text_printf(t, "Seccomp:\t0\nSeccomp_filters:\t0\n");
 }
 
@@ -263,13 +261,16 @@ int proc_status(struct text *t, const struct pseudo_ref *r)
         fsctx_put(fs);
     text_printf(t, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
                 p->pid, s.task->tid, s.ppid);
-    status_ids(t, p);
+    struct cred cred;
+    cred_get(&cred, s.task);
+    status_ids(t, p, &cred);
     text_printf(t, "NStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", p->pid,
                 s.task->tid, s.pgid, s.sid);
     if (s.as != NULL)
         status_memory(t, s.as);
     text_printf(t, "CoreDumping:\t0\nTHP_enabled:\t1\n");
-    status_signals(t, p, &s);
+    status_signals(t, p, &s, &cred);
+    cred_fini(&cred);
     status_cpus(t, s.task);
     text_printf(t,
                 "voluntary_ctxt_switches:\t%lu\n"

@@ -348,7 +348,7 @@ int ptmx_open(struct file *f, uint64_t rdev)
     struct pty *p = t->drv_data;
     int r = pts_add(p);
     if (r == 0) {
-        r = devpts_add(p->index, current()->proc->cred.fsuid);
+        r = devpts_add(p->index, current()->cred.fsuid);
         if (r < 0) {
             mutex_lock(&pts_lock);
             pts_table[p->index] = NULL;

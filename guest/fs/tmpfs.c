@@ -366,8 +366,8 @@ int tmpfs_new_named(const char *name, uint64_t size, struct file **out)
     if (n == NULL)
         return -ENOMEM;
     const struct process *p = current()->proc;
-    n->i.uid = p != NULL ? p->cred.fsuid : 0;
-    n->i.gid = p != NULL ? p->cred.fsgid : 0;
+    n->i.uid = p != NULL ? current()->cred.fsuid : 0;
+    n->i.gid = p != NULL ? current()->cred.fsgid : 0;
     n->i.size = size;
     struct path dir = {m, m->root};
     int r = tmpfs_open_unnamed(&dir, n, name, LX_O_RDWR, out);
@@ -393,9 +393,9 @@ int tmpfs_tmpfile(const struct path *dir, uint32_t flags, uint32_t mode,
         tmpfs_node_new(tmpfs_sb(i), LX_S_IFREG | (mode & 07777));
     if (n == NULL)
         return -ENOMEM;
-    n->i.uid = p != NULL ? p->cred.fsuid : 0;
+    n->i.uid = p != NULL ? current()->cred.fsuid : 0;
     n->i.gid = (i->mode & LX_S_ISGID) != 0 ? i->gid
-               : p != NULL                 ? p->cred.fsgid
+               : p != NULL                 ? current()->cred.fsgid
                                            : 0;
     n->linkable = (flags & LX_O_EXCL) == 0;
     char name[24];

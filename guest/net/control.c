@@ -15,7 +15,8 @@
 struct lx_ucred ucred_current(void)
 {
     const struct process *p = current()->proc;
-    return (struct lx_ucred){p->pid, p->cred.euid, p->cred.egid};
+    const struct cred *c = &current()->cred;
+    return (struct lx_ucred){p->pid, c->euid, c->egid};
 }
 
 void scm_files_free(struct scm_files *s)
@@ -72,7 +73,7 @@ static int get_rights(struct control *c, const uint8_t *data, uint64_t n)
 static int check_ucred(const struct lx_ucred *u)
 {
     const struct process *p = current()->proc;
-    const struct cred *c = &p->cred;
+    const struct cred *c = &current()->cred;
     if (u->uid == UINT32_MAX || u->gid == UINT32_MAX)
         return -EINVAL;
     if (u->pid != p->pid && !cred_capable(p, CAP_SYS_ADMIN))

@@ -131,8 +131,8 @@ int socket_file_new(struct socket *s, uint32_t flags, struct file **out)
     struct file *f =
         i != NULL ? file_new(&socket_file_ops, i, LX_O_RDWR | flags) : NULL;
     if (i != NULL) {
-        i->uid = current()->proc->cred.fsuid;
-        i->gid = current()->proc->cred.fsgid;
+        i->uid = current()->cred.fsuid;
+        i->gid = current()->cred.fsgid;
         inode_put(i);
     }
     if (f == NULL) {

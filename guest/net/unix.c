@@ -66,15 +66,16 @@ void unix_put(struct unix_sock *u)
 
 struct unix_cred *unix_cred_new(void)
 {
-    const struct cred *c = &current()->proc->cred;
-    uint32_t n = MIN(c->group_count, (uint32_t)GROUPS_MAX);
+    const struct cred *c = &current()->cred;
+    uint32_t n = cred_group_count(c);
     struct unix_cred *uc = kmalloc(sizeof(*uc) + n * sizeof(uc->groups[0]));
     if (uc == NULL)
         return NULL;
     uc->refs = 1;
     uc->cred = ucred_current();
     uc->group_count = n;
-    memcpy(uc->groups, c->groups, n * sizeof(uc->groups[0]));
+    if (n != 0)
+        memcpy(uc->groups, c->groups->id, n * sizeof(uc->groups[0]));
     return uc;
 }
 

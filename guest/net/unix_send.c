@@ -263,7 +263,7 @@ int64_t unix_send(struct socket *s, struct message *m)
         return -EOPNOTSUPP;
     if (f != NULL) {
         unix_gc();
-        f->uid = current()->proc->cred.uid;
+        f->uid = current()->cred.uid;
         int r = unix_inflight_check(f->uid, f->count);
         if (r < 0)
             return r;

@@ -19,7 +19,7 @@
 static bool is_owner(const struct inode *i)
 {
     const struct process *p = current()->proc;
-    return p->cred.fsuid == i->uid || cred_capable(p, LX_CAP_FOWNER);
+    return current()->cred.fsuid == i->uid || cred_capable(p, LX_CAP_FOWNER);
 }
 
 /* --- chmod(2) --- */
@@ -33,7 +33,8 @@ static int64_t chmod_path(const struct path *p, uint32_t mode)
         return -EOPNOTSUPP;
     if (!is_owner(i))
         return -EPERM;
-    if (proc->cred.fsgid != i->gid && !cred_in_group(&proc->cred, i->gid) &&
+    if (current()->cred.fsgid != i->gid &&
+        !cred_in_group(&current()->cred, i->gid) &&
         !cred_capable(proc, LX_CAP_FSETID))
         a.mode &= ~LX_S_ISGID;
     return path_setattr(p, &a);
@@ -88,7 +89,7 @@ static int64_t chown_path(const struct path *p, uint32_t uid, uint32_t gid)
 {
     const struct inode *i = p->dentry->inode;
     const struct process *proc = current()->proc;
-    const struct cred *c = &proc->cred;
+    const struct cred *c = &current()->cred;
     struct iattr a = {.uid = uid, .gid = gid};
     if (uid != UINT32_MAX)
         a.valid |= IATTR_UID;

@@ -8,9 +8,9 @@
 
 #define ID_KEEP UINT32_MAX /* -1: leave as it is */
 
-static struct cred *cred_mine(void)
+static const struct cred *cred_mine(void)
 {
-    return &current()->proc->cred;
+    return &current()->cred;
 }
 
 int64_t sys_getuid(const uint64_t *a)
@@ -55,45 +55,38 @@ static struct cred_ids cred_gids(const struct cred *c)
 /* capabilities(7), "Effect of user ID changes on capabilities". */
 static void cred_set_uids(const struct cred_ids *ids)
 {
-    struct process *p = current()->proc;
-    struct cred *c = &p->cred;
-    unsigned long flags = spin_lock_irq(&p->sig_lock);
-    struct cred old = *c;
-    bool fixup = (c->securebits & CRED_NO_SETUID_FIXUP) == 0;
-    bool was_root = c->uid == 0 || c->euid == 0 || c->suid == 0;
+    const struct cred *old = cred_mine();
+    struct cred c = *old;
+    bool fixup = (c.securebits & CRED_NO_SETUID_FIXUP) == 0;
+    bool was_root = c.uid == 0 || c.euid == 0 || c.suid == 0;
     bool is_root = ids->real == 0 || ids->effective == 0 || ids->saved == 0;
 
-    c->uid = ids->real;
-    c->euid = ids->effective;
-    c->suid = ids->saved;
-    c->fsuid = ids->fs;
+    c.uid = ids->real;
+    c.euid = ids->effective;
+    c.suid = ids->saved;
+    c.fsuid = ids->fs;
     if (fixup && was_root && !is_root) {
-        if ((c->securebits & CRED_KEEP_CAPS) == 0)
-            c->permitted = 0;
-        c->ambient = 0;
+        if ((c.securebits & CRED_KEEP_CAPS) == 0)
+            c.permitted = 0;
+        c.ambient = 0;
     }
-    if (fixup && old.euid == 0 && c->euid != 0)
-        c->caps = 0;
-    else if (fixup && old.euid != 0 && c->euid == 0)
-        c->caps = c->permitted;
-    c->caps &= c->permitted;
-    cred_changed(p, &old);
-    spin_unlock_irq(&p->sig_lock, flags);
+    if (fixup && old->euid == 0 && c.euid != 0)
+        c.caps = 0;
+    else if (fixup && old->euid != 0 && c.euid == 0)
+        c.caps = c.permitted;
+    c.caps &= c.permitted;
+    cred_commit(&c);
 }
 
 static void cred_set_gids(const struct cred_ids *ids)
 {
-    struct process *p = current()->proc;
-    struct cred *c = &p->cred;
-    unsigned long flags = spin_lock_irq(&p->sig_lock);
-    struct cred old = *c;
+    struct cred c = *cred_mine();
 
-    c->gid = ids->real;
-    c->egid = ids->effective;
-    c->sgid = ids->saved;
-    c->fsgid = ids->fs;
-    cred_changed(p, &old);
-    spin_unlock_irq(&p->sig_lock, flags);
+    c.gid = ids->real;
+    c.egid = ids->effective;
+    c.sgid = ids->saved;
+    c.fsgid = ids->fs;
+    cred_commit(&c);
 }
 
 static bool cred_may(unsigned cap)
@@ -252,19 +245,15 @@ int64_t sys_getresgid(const uint64_t *a)
 
 static void cred_set_fsuid(uint32_t id)
 {
-    struct process *p = current()->proc;
-    struct cred *c = &p->cred;
-    unsigned long flags = spin_lock_irq(&p->sig_lock);
-    struct cred old = *c;
-    bool fixup = (c->securebits & CRED_NO_SETUID_FIXUP) == 0;
+    struct cred c = *cred_mine();
+    bool fixup = (c.securebits & CRED_NO_SETUID_FIXUP) == 0;
 
-    c->fsuid = id;
-    if (fixup && old.fsuid == 0 && id != 0)
-        c->caps &= ~CAP_FS_SET;
-    else if (fixup && old.fsuid != 0 && id == 0)
-        c->caps |= CAP_FS_SET & c->permitted;
-    cred_changed(p, &old);
-    spin_unlock_irq(&p->sig_lock, flags);
+    if (fixup && c.fsuid == 0 && id != 0)
+        c.caps &= ~CAP_FS_SET;
+    else if (fixup && c.fsuid != 0 && id == 0)
+        c.caps |= CAP_FS_SET & c.permitted;
+    c.fsuid = id;
+    cred_commit(&c);
 }
 
 /* These return the old id and never an error. */
@@ -287,8 +276,11 @@ int64_t sys_setfsgid(const uint64_t *a)
     uint32_t old = ids.fs;
 
     if (id != ID_KEEP &&
-        (cred_may(LX_CAP_SETGID) || id == old || cred_known(&ids, id)))
-        cred_mine()->fsgid = id;
+        (cred_may(LX_CAP_SETGID) || id == old || cred_known(&ids, id))) {
+        struct cred c = *cred_mine();
+        c.fsgid = id;
+        cred_commit(&c);
+    }
     return old;
 }
 
@@ -296,34 +288,42 @@ int64_t sys_getgroups(const uint64_t *a)
 {
     const struct cred *c = cred_mine();
     int32_t room = (int32_t)a[0];
-    uint32_t n = c->group_count;
+    uint32_t n = cred_group_count(c);
 
     if (room < 0 || (room != 0 && (uint32_t)room < n))
         return -EINVAL;
-    if (room != 0 &&
-        copy_to_user(uptr(a[1]), c->groups, n * sizeof(c->groups[0])) < 0)
+    if (room != 0 && n != 0 &&
+        copy_to_user(uptr(a[1]), c->groups->id, n * sizeof(uint32_t)) < 0)
         return -EFAULT;
     return n;
 }
 
 int64_t sys_setgroups(const uint64_t *a)
 {
-    struct process *p = current()->proc;
-    uint32_t groups[GROUPS_MAX];
-    uint64_t n = a[0];
+    struct cred c = *cred_mine();
+    uint32_t n = (uint32_t)a[0];
+    int r = 0;
 
     if (!cred_may(LX_CAP_SETGID))
         return -EPERM;
-    if (n > GROUPS_MAX)
+    if (n > CRED_GROUPS_MAX)
         return -EINVAL;
-    if (copy_from_user(groups, uptr(a[1]), n * sizeof(groups[0])) < 0)
-        return -EFAULT;
-    unsigned long flags = spin_lock_irq(&p->sig_lock);
-    p->cred.group_count = (uint32_t)n;
-    for (uint64_t i = 0; i < n; i++)
-        p->cred.groups[i] = groups[i];
-    spin_unlock_irq(&p->sig_lock, flags);
-    return 0;
+    c.groups = n != 0 ? cred_groups_new(n) : NULL;
+    if (n != 0 && c.groups == NULL)
+        return -ENOMEM;
+    if (n != 0 &&
+        copy_from_user(c.groups->id, uptr(a[1]), n * sizeof(uint32_t)) < 0)
+        r = -EFAULT;
+    for (uint32_t i = 0; r == 0 && i < n; i++)
+        if (c.groups->id[i] == ID_KEEP)
+            r = -EINVAL;
+    if (r == 0) {
+        if (n != 0)
+            cred_groups_sort(c.groups);
+        cred_commit(&c);
+    }
+    cred_groups_put(c.groups);
+    return r;
 }
 
 /* --- capabilities --- */
@@ -369,13 +369,17 @@ int64_t sys_capget(const uint64_t *a)
         return words == -EINVAL && a[1] == 0 ? 0 : words;
     if (h.pid < 0)
         return -EINVAL;
-    mutex_lock(&proc_lock);
-    const struct process *p =
-        h.pid == 0 ? current()->proc : process_find(h.pid);
-    struct cred c = p != NULL ? p->cred : (struct cred){0};
-    mutex_unlock(&proc_lock);
-    if (p == NULL)
+    struct task *t = current();
+    if (h.pid == 0)
+        task_get(t);
+    else
+        t = task_find_get(h.pid);
+    if (t == NULL)
         return -ESRCH;
+    struct cred c;
+    cred_get(&c, t);
+    cred_fini(&c); /* groups are not asked for */
+    task_put(t);
     for (unsigned i = 0; i < 2; i++) {
         d[i].effective = (uint32_t)(c.caps >> (32 * i));
         d[i].permitted = (uint32_t)(c.permitted >> (32 * i));
@@ -386,34 +390,32 @@ int64_t sys_capget(const uint64_t *a)
 
 int64_t sys_capset(const uint64_t *a)
 {
-    struct process *p = current()->proc;
+    struct cred c = *cred_mine();
     struct cap_header h;
     struct cap_data d[2] = {{0}};
     int words = cap_words(a[0], &h);
 
     if (words < 0)
         return words;
-    if (h.pid != 0 && h.pid != p->pid)
+    if (h.pid != 0 && h.pid != current()->tid)
         return -EPERM;
     if (copy_from_user(d, uptr(a[1]), (size_t)words * sizeof(d[0])) < 0)
         return -EFAULT;
     uint64_t permitted = d[0].permitted | (uint64_t)d[1].permitted << 32;
     uint64_t effective = d[0].effective | (uint64_t)d[1].effective << 32;
     uint64_t inheritable = d[0].inheritable | (uint64_t)d[1].inheritable << 32;
-    struct cred *c = &p->cred;
     effective &= CRED_CAPS_ALL;
     permitted &= CRED_CAPS_ALL;
     inheritable &= CRED_CAPS_ALL;
-    if ((effective & ~permitted) != 0 || (permitted & ~c->permitted) != 0 ||
-        (inheritable & ~(c->inheritable | c->bounding)) != 0 ||
+    if ((effective & ~permitted) != 0 || (permitted & ~c.permitted) != 0 ||
+        (inheritable & ~(c.inheritable | c.bounding)) != 0 ||
         (!cred_may(LX_CAP_SETPCAP) &&
-         (inheritable & ~(c->inheritable | c->permitted)) != 0))
+         (inheritable & ~(c.inheritable | c.permitted)) != 0))
         return -EPERM;
-    unsigned long flags = spin_lock_irq(&p->sig_lock);
-    c->permitted = permitted;
-    c->caps = effective;
-    c->inheritable = inheritable;
-    c->ambient &= permitted & inheritable;
-    spin_unlock_irq(&p->sig_lock, flags);
+    c.permitted = permitted;
+    c.caps = effective;
+    c.inheritable = inheritable;
+    c.ambient &= permitted & inheritable;
+    cred_commit(&c);
     return 0;
 }

@@ -137,7 +137,8 @@ static int64_t fcntl_setfl(struct file *f, uint32_t flags)
         LX_O_APPEND | LX_O_NONBLOCK | LX_O_ASYNC | LX_O_DIRECT | LX_O_NOATIME;
     uint32_t old = __atomic_load_n(&f->flags, __ATOMIC_RELAXED);
     const struct process *p = current()->proc;
-    if ((flags & ~old & LX_O_NOATIME) != 0 && p->cred.fsuid != f->inode->uid &&
+    if ((flags & ~old & LX_O_NOATIME) != 0 &&
+        current()->cred.fsuid != f->inode->uid &&
         !cred_capable(p, LX_CAP_FOWNER))
         return -EPERM;
     if ((f->mode & FILE_STREAM) == 0)

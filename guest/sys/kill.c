@@ -13,7 +13,7 @@
 static bool kill_allowed(const struct process *to, int signo)
 {
     const struct process *me = current()->proc;
-    const struct cred *c = &me->cred;
+    const struct cred *c = &current()->cred;
 
     if (me == to || cred_capable(me, LX_CAP_KILL))
         return true;
@@ -27,7 +27,7 @@ static void kill_info(struct lx_siginfo *si, int signo, int code)
 {
     signal_info(si, signo, code);
     si->pid = current()->proc->pid;
-    si->uid = current()->proc->cred.uid;
+    si->uid = current()->cred.uid;
 }
 
 /* proc_lock held. Signal 0 only asks. */

@@ -161,7 +161,7 @@ static struct lx_rlimit64 limit_get(struct process *p, unsigned which)
 static bool limit_allowed(const struct process *p)
 {
     const struct process *me = current()->proc;
-    const struct cred *c = &me->cred;
+    const struct cred *c = &current()->cred;
 
     return p == me || cred_capable(me, LX_CAP_SYS_RESOURCE) ||
            (c->uid == p->cred.uid && c->uid == p->cred.euid &&

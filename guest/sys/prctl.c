@@ -114,15 +114,14 @@ static int64_t prctl_ambient(struct cred *c, const uint64_t *a)
     return 0;
 }
 
-static int64_t prctl_securebits(struct process *p, uint64_t bits)
+static int64_t prctl_securebits(struct cred *c, uint64_t bits)
 {
-    struct cred *c = &p->cred;
     uint64_t old = c->securebits;
     uint64_t locked = (old & CRED_SECURELOCKS) >> 1;
 
     if ((locked & (old ^ bits)) != 0 || (old & CRED_SECURELOCKS & ~bits) != 0 ||
         (bits & ~(uint64_t)CRED_SECUREBITS) != 0 ||
-        !cred_capable(p, LX_CAP_SETPCAP))
+        !cred_capable(current()->proc, LX_CAP_SETPCAP))
         return -EPERM;
     c->securebits = (uint32_t)bits;
     return 0;
@@ -140,32 +139,47 @@ static int64_t prctl_keepcaps(struct cred *c, uint64_t on)
     return 0;
 }
 
-static int64_t prctl_bounding_drop(struct process *p, uint64_t cap)
+static int64_t prctl_bounding_drop(struct cred *c, uint64_t cap)
 {
-    if (!cred_capable(p, LX_CAP_SETPCAP))
+    if (!cred_capable(current()->proc, LX_CAP_SETPCAP))
         return -EPERM;
     if (cap > LX_CAP_LAST)
         return -EINVAL;
-    p->cred.bounding &= ~(UINT64_C(1) << cap);
+    c->bounding &= ~(UINT64_C(1) << cap);
     return 0;
 }
 
-static int64_t prctl_caps(struct process *p, const uint64_t *a)
+static int64_t prctl_cred(struct cred *c, const uint64_t *a)
 {
-    struct cred *c = &p->cred;
-
     switch ((int)a[0]) {
     case PR_GET_KEEPCAPS: return (c->securebits & CRED_KEEP_CAPS) != 0;
     case PR_SET_KEEPCAPS: return prctl_keepcaps(c, a[1]);
     case PR_CAPBSET_READ:
         return a[1] <= LX_CAP_LAST ? (int64_t)(c->bounding >> a[1] & 1)
                                    : -EINVAL;
-    case PR_CAPBSET_DROP: return prctl_bounding_drop(p, a[1]);
+    case PR_CAPBSET_DROP: return prctl_bounding_drop(c, a[1]);
     case PR_GET_SECUREBITS: return c->securebits;
-    case PR_SET_SECUREBITS: return prctl_securebits(p, a[1]);
+    case PR_SET_SECUREBITS: return prctl_securebits(c, a[1]);
     case PR_CAP_AMBIENT: return prctl_ambient(c, a);
+    case PR_SET_NO_NEW_PRIVS:
+        if (a[1] != 1 || (a[2] | a[3] | a[4]) != 0)
+            return -EINVAL;
+        c->no_new_privs = true;
+        return 0;
+    case PR_GET_NO_NEW_PRIVS: return c->no_new_privs;
     default: return -EINVAL;
     }
+}
+
+/* What the thread alone has. */
+static int64_t prctl_thread(const uint64_t *a)
+{
+    struct cred c = current()->cred;
+    int64_t r = prctl_cred(&c, a);
+
+    if (r >= 0)
+        cred_commit(&c);
+    return r;
 }
 
 /* Flags of the process. */
@@ -179,19 +193,13 @@ static int64_t prctl_process(struct process *p, const uint64_t *a)
     case PR_SET_DUMPABLE: return prctl_flag(&p->dumpable, a[1]);
     case PR_SET_CHILD_SUBREAPER: p->subreaper = a[1] != 0; return 0;
     case PR_GET_CHILD_SUBREAPER: return put_user_u32(uptr(a[1]), p->subreaper);
-    case PR_SET_NO_NEW_PRIVS:
-        if (a[1] != 1 || (a[2] | a[3] | a[4]) != 0)
-            return -EINVAL;
-        p->cred.no_new_privs = true;
-        return 0;
-    case PR_GET_NO_NEW_PRIVS: return p->cred.no_new_privs;
     case PR_SET_THP_DISABLE: /* only kept: 2 MiB leaves cost no memory here */
         if ((a[2] | a[3] | a[4]) != 0)
             return -EINVAL;
         p->thp_disable = a[1] != 0;
         return 0;
     case PR_GET_THP_DISABLE: return p->thp_disable;
-    default: return prctl_caps(p, a);
+    default: return prctl_thread(a);
     }
 }
 

@@ -50,7 +50,7 @@ int64_t sys_sched_setaffinity(const uint64_t *a)
     struct task *t = sched_target(a[0]);
     if (t == NULL)
         return -ESRCH;
-    const struct cred *me = &current()->proc->cred;
+    const struct cred *me = &current()->cred;
     const struct cred *to = &t->proc->cred;
     int r = -EPERM;
     if (me->euid == to->euid || me->euid == to->uid ||
@@ -99,7 +99,7 @@ static int sched_policy_range(int policy, int32_t *min, int32_t *max)
 static bool sched_allowed(const struct task *t, int policy, int32_t priority,
                           bool reset)
 {
-    const struct cred *me = &current()->proc->cred;
+    const struct cred *me = &current()->cred;
     const struct process *p = t->proc;
     uint64_t rtprio = p->rlimits[LX_RLIMIT_RTPRIO].cur;
     uint64_t nice = p->rlimits[LX_RLIMIT_NICE].cur;
@@ -253,7 +253,8 @@ static bool nice_matches(const struct process *p, const uint64_t *a)
 
     switch ((int)a[0]) {
     case PRIO_PROCESS: return who == 0 ? p == me : p->pid == (int32_t)who;
-    case PRIO_USER: return p->cred.uid == (who == 0 ? me->cred.uid : who);
+    case PRIO_USER:
+        return p->cred.uid == (who == 0 ? current()->cred.uid : who);
     default: return p->pgid == (who == 0 ? me->pgid : (int32_t)who);
     }
 }

@@ -57,7 +57,7 @@ static int xattr_check_user(struct inode *i, bool write)
     if (type != LX_S_IFREG && type != LX_S_IFDIR)
         return write ? -EPERM : -ENODATA;
     if (write && type == LX_S_IFDIR && (i->mode & LX_S_ISVTX) != 0 &&
-        proc->cred.fsuid != i->uid && !cred_capable(proc, LX_CAP_FOWNER))
+        current()->cred.fsuid != i->uid && !cred_capable(proc, LX_CAP_FOWNER))
         return -EPERM;
     return inode_access(i, write ? 2 : 4);
 }

@@ -433,11 +433,11 @@ static void test_set_id(void **state)
     assert_int_equal(CALL(fchownat, HERE, P("prog"), 7, 8, 0), 0);
     assert_int_equal(CALL(fchmodat, HERE, P("prog"), 06755), 0);
     env_user(1000);
-    const struct cred *c = &current()->proc->cred;
-    current()->proc->cred.no_new_privs = true;
+    const struct cred *c = &current()->cred;
+    current()->cred.no_new_privs = true;
     assert_int_equal(run("/prog"), 0);
     assert_int_equal(c->euid, 1000);
-    current()->proc->cred.no_new_privs = false;
+    current()->cred.no_new_privs = false;
     assert_int_equal(run("/prog"), 0);
     read_stack();
     assert_int_equal(c->uid, 1000);

@@ -31,7 +31,7 @@ static struct image env_image;
 /* User ids of the process; root has all capabilities. */
 static inline void env_user(uint32_t uid)
 {
-    struct cred *c = &current()->proc->cred;
+    struct cred *c = &current()->cred;
     c->uid = c->euid = c->suid = c->fsuid = uid;
     c->gid = c->egid = c->sgid = c->fsgid = uid;
     c->caps = uid == 0 ? ~UINT64_C(0) : 0;

@@ -300,8 +300,85 @@ static void test_call(void **state)
     assert_int_equal(sys_futex(a), -ETIMEDOUT);
     a[1] = LX_FUTEX_WAKE | LX_FUTEX_PRIVATE;
     assert_int_equal(sys_futex(a), 0);
-    a[1] = 6 | LX_FUTEX_PRIVATE; /* LOCK_PI */
+    a[1] = 77 | LX_FUTEX_PRIVATE;
     assert_int_equal(sys_futex(a), -ENOSYS);
+}
+
+/* --- owners in the word --- */
+
+static int lock_pi(uint32_t *at)
+{
+    return futex_lock_pi(uptr((uintptr_t)at), false, NSEC_NEVER, false);
+}
+
+static int unlock_pi(uint32_t *at)
+{
+    return futex_unlock_pi(uptr((uintptr_t)at), false);
+}
+
+static void pi_locker(void *arg)
+{
+    (void)arg;
+    if (lock_pi(&word) == 0)
+        woken++;
+    task_exit(0);
+}
+
+static uint32_t owner_of(uint32_t at)
+{
+    return at & LX_FUTEX_TID_MASK;
+}
+
+static void test_pi_goes_to_the_best_waiter(void **state)
+{
+    (void)state;
+    uint32_t me = (uint32_t)current()->tid;
+
+    assert_int_equal(lock_pi(&word), 0);
+    assert_int_equal(word, me);
+    assert_int_equal(lock_pi(&word), -EDEADLK);
+    spawn(pi_locker, NULL);
+    sched_yield();
+    spawn(pi_locker, NULL);
+    last->rt_priority = 5;
+    uint32_t best = (uint32_t)last->tid;
+    sched_yield();
+    assert_int_equal(woken, 0);
+    assert_int_equal(word, me | LX_FUTEX_WAITERS);
+    assert_int_equal(unlock_pi(&word), 0);
+    assert_int_equal(owner_of(word), best);
+    assert_int_equal(unlock_pi(&word), -EPERM);
+    /* It ends without unlocking: the other one has it, and ends, too. */
+    sched_yield();
+    sched_yield();
+    assert_int_equal(woken, 2);
+    assert_true((word & LX_FUTEX_OWNER_DIED) != 0);
+    assert_int_equal(lock_pi(&word), -ESRCH);
+}
+
+static void pi_two_locks(void *arg)
+{
+    (void)arg;
+    (void)lock_pi(&word2);
+    if (lock_pi(&word) == 0)
+        woken++;
+    (void)unlock_pi(&word);
+    (void)unlock_pi(&word2);
+    task_exit(0);
+}
+
+static void test_pi_deadlock_is_told(void **state)
+{
+    (void)state;
+
+    assert_int_equal(lock_pi(&word), 0);
+    spawn(pi_two_locks, NULL);
+    sched_yield();
+    assert_int_equal(lock_pi(&word2), -EDEADLK);
+    assert_int_equal(unlock_pi(&word), 0);
+    sched_yield();
+    assert_int_equal(woken, 1);
+    assert_int_equal(word2 & LX_FUTEX_TID_MASK, 0);
 }
 
 int main(void)
@@ -318,6 +395,8 @@ int main(void)
         cmocka_unit_test_setup(test_robust_mutexes_say_owner_died, setup),
         cmocka_unit_test_setup(test_endless_robust_list_ends, setup),
         cmocka_unit_test_setup(test_call, setup),
+        cmocka_unit_test_setup(test_pi_goes_to_the_best_waiter, setup),
+        cmocka_unit_test_setup(test_pi_deadlock_is_told, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

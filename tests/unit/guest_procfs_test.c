@@ -200,7 +200,7 @@ static void test_oom_score_adj(void **state)
     assert_int_equal(current()->proc->oom_score_adj, -17);
     assert_int_equal(spew(proc, "1/oom_score_adj", "1001"), -EINVAL);
     assert_int_equal(spew(proc, "1/oom_score_adj", "x"), -EINVAL);
-    current()->proc->cred.caps = 0;
+    current()->cred.caps = 0;
     assert_int_equal(spew(proc, "1/oom_score_adj", "-20"), -EACCES);
     assert_int_equal(spew(proc, "1/oom_score_adj", "5"), 1);
 }

@@ -330,8 +330,8 @@ static void test_kill_call(void **state)
     assert_int_equal(sys_kill(none), -ESRCH);
     assert_int_equal(sys_kill(ask), 0);
     assert_int_equal(sys_kill(bad), -EINVAL);
-    current()->proc->cred.caps = 0;
-    current()->proc->cred.uid = current()->proc->cred.euid = 1000;
+    current()->cred.caps = 0;
+    current()->cred.uid = current()->cred.euid = 1000;
     assert_int_equal(sys_kill(term), -EPERM);
     proc->cred.uid = 1000;
     assert_int_equal(sys_kill(term), 0);

@@ -186,7 +186,7 @@ static void test_clocks(void **state)
     assert_int_equal(sys_clock_settime(real), 0);
     assert_int_equal(sys_clock_gettime(real), 0);
     assert_int_equal(b.sec, 1000);
-    current()->proc->cred.caps = 0;
+    current()->cred.caps = 0;
     assert_int_equal(sys_clock_settime(real), -EPERM);
     mono[0] = 77;
     assert_int_equal(sys_clock_gettime(mono), -EINVAL);
@@ -233,7 +233,7 @@ static void test_limits(void **state)
     uint64_t a[] = {0, LX_RLIMIT_NOFILE, (uintptr_t)&l, 0};
 
     assert_int_equal(sys_prlimit64(a), 0);
-    current()->proc->cred.caps = 0;
+    current()->cred.caps = 0;
     l = (struct lx_rlimit64){20, 30};
     assert_int_equal(sys_prlimit64(a), -EPERM);
     l = (struct lx_rlimit64){20, 20};

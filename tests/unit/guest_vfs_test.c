@@ -393,10 +393,12 @@ static void test_permissions(void **state)
     assert_int_equal(CALL(mknodat, HERE, P("t/n"), LX_S_IFCHR | 0666, 0x103),
                      -EPERM);
     assert_int_equal(CALL(chroot, P("t")), -EPERM);
-    current()->proc->cred.groups[0] = 0;
-    current()->proc->cred.group_count = 1;
+    struct cred_groups *root = cred_groups_new(1);
+    root->id[0] = 0;
+    current()->cred.groups = root;
     assert_int_equal(CALL(faccessat, HERE, P("d/f"), 4), 0);
-    current()->proc->cred.group_count = 0;
+    current()->cred.groups = NULL;
+    cred_groups_put(root);
     env_user(0);
     assert_int_equal(CALL(fchmodat, HERE, P("d"), 0700), 0);
     env_user(1000);
