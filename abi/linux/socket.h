@@ -58,6 +58,7 @@
 #define LX_MSG_TRUNC        0x20u
 #define LX_MSG_DONTWAIT     0x40u
 #define LX_MSG_WAITALL      0x100u
+#define LX_MSG_ERRQUEUE     0x2000u
 #define LX_MSG_NOSIGNAL     0x4000u
 #define LX_MSG_WAITFORONE   0x10000u
 #define LX_MSG_CMSG_CLOEXEC 0x40000000u

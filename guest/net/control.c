@@ -32,6 +32,9 @@ void control_fini(struct control *c)
 {
     scm_files_free(c->files);
     c->files = NULL;
+    kfree(c->raw);
+    c->raw = NULL;
+    c->raw_size = 0;
 }
 
 /* --- send --- */
@@ -92,12 +95,15 @@ static int check_ucred(const struct lx_ucred *u)
     return there ? 0 : -ESRCH;
 }
 
+/* *other: it is for the protocol. */
 static int get_one(struct control *c, const struct lx_cmsghdr *h,
-                   const uint8_t *data)
+                   const uint8_t *data, bool *other)
 {
     uint64_t n = h->size - sizeof(*h);
-    if (h->level != LX_SOL_SOCKET)
+    if (h->level != LX_SOL_SOCKET) {
+        *other = true;
         return 0;
+    }
     if (h->type == LX_SCM_RIGHTS)
         return get_rights(c, data, n / sizeof(int32_t));
     if (h->type != LX_SCM_CREDENTIALS || n != sizeof(c->cred))
@@ -107,7 +113,8 @@ static int get_one(struct control *c, const struct lx_cmsghdr *h,
     return check_ucred(&c->cred);
 }
 
-static int get_all(struct control *c, const uint8_t *data, uint64_t size)
+static int get_all(struct control *c, const uint8_t *data, uint64_t size,
+                   bool *other)
 {
     uint64_t at = 0;
     while (size - at >= sizeof(struct lx_cmsghdr)) {
@@ -115,7 +122,7 @@ static int get_all(struct control *c, const uint8_t *data, uint64_t size)
         memcpy(&h, data + at, sizeof(h));
         if (h.size < sizeof(h) || h.size > size - at)
             return -EINVAL;
-        int r = get_one(c, &h, data + at + sizeof(h));
+        int r = get_one(c, &h, data + at + sizeof(h), other);
         if (r < 0)
             return r;
         if (LX_CMSG_ALIGN(h.size) >= size - at)
@@ -135,9 +142,15 @@ int control_get(struct control *c, uptr_t from, uint64_t size)
     uint8_t *data = kmalloc(size);
     if (data == NULL)
         return -ENOBUFS;
+    bool other = false;
     int r = copy_from_user(data, from, size);
     if (r == 0)
-        r = get_all(c, data, size);
+        r = get_all(c, data, size, &other);
+    if (r == 0 && other) {
+        c->raw = data;
+        c->raw_size = (uint32_t)size;
+        return 0;
+    }
     kfree(data);
     if (r < 0)
         control_fini(c);
@@ -209,6 +222,47 @@ static void put_rights(struct control_out *o, struct scm_files *s, bool cloexec)
     put_advance(o, head + n * sizeof(int32_t));
 }
 
+void control_add(struct control *c, int level, int type, const void *data,
+                 uint32_t size)
+{
+    struct lx_cmsghdr h = {sizeof(h) + size, level, type};
+    uint32_t n = (uint32_t)LX_CMSG_ALIGN(h.size);
+    uint8_t *raw = kzalloc(c->raw_size + n);
+    if (raw == NULL)
+        return;
+    if (c->raw != NULL)
+        memcpy(raw, c->raw, c->raw_size);
+    memcpy(raw + c->raw_size, &h, sizeof(h));
+    memcpy(raw + c->raw_size + sizeof(h), data, size);
+    kfree(c->raw);
+    c->raw = raw;
+    c->raw_size += n;
+}
+
+/* As put_cmsg() has it: one that does not fit is cut, and said to be. */
+static void put_raw(struct control_out *o, const struct control *c)
+{
+    for (uint32_t at = 0; at < c->raw_size;) {
+        struct lx_cmsghdr h;
+        memcpy(&h, c->raw + at, sizeof(h));
+        uint32_t next = at + (uint32_t)LX_CMSG_ALIGN(h.size);
+        if (o->left < sizeof(h)) {
+            o->flags |= LX_MSG_CTRUNC;
+            return;
+        }
+        if (h.size > o->left) {
+            o->flags |= LX_MSG_CTRUNC;
+            h.size = o->left;
+        }
+        if (copy_to_user(uptr(o->at), &h, sizeof(h)) < 0 ||
+            copy_to_user(uptr(o->at + sizeof(h)), c->raw + at + sizeof(h),
+                         h.size - sizeof(h)) < 0)
+            o->flags |= LX_MSG_CTRUNC;
+        put_advance(o, h.size);
+        at = next;
+    }
+}
+
 uint32_t control_put(struct control *c, bool want_cred, uptr_t to,
                      uint64_t *size, bool cloexec)
 {
@@ -218,6 +272,7 @@ uint32_t control_put(struct control *c, bool want_cred, uptr_t to,
         put_cred(&o, &c->cred);
     if (c->files != NULL)
         put_rights(&o, c->files, cloexec);
+    put_raw(&o, c);
     control_fini(c);
     *size = room - o.left;
     return o.flags;

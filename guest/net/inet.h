@@ -19,10 +19,15 @@ struct inet_sock {
     struct ip_addr local, remote;      /* any: not bound, not connected */
     uint16_t lport, rport;             /* host order; 0: none */
     uint32_t oif;                      /* SO_BINDTODEVICE, scope id; 0: any */
-    bool v6only, bound, reuse_hashed;
+    bool v6only, connected;
+    bool bound; /* by bind(2); and what it named: not taken back by connect */
+    bool addr_locked, port_locked;
     uint8_t ttl, tos, mcast_ttl, pmtu_mode;
     bool mcast_loop, recv_error, hdr_included, transparent;
-    uint64_t recv_flags; /* IP_PKTINFO, RECVTTL ...: inet_option.c */
+    uint64_t recv_flags;      /* IP_PKTINFO, RECVTTL ...: inet_option.c */
+    uint32_t uid;             /* who made it: SO_REUSEPORT, /proc/net */
+    uint32_t mcast_oif;       /* IP_MULTICAST_IF; 0: by route */
+    struct ip_addr mcast_src; /* any: by route */
     struct inet_table *table;
     struct list bound_node, hash_node; /* in `table` */
     struct list groups;                /* multicast memberships */
@@ -44,7 +49,10 @@ static inline struct inet_sock *inet_of(struct socket *s)
 
 extern const struct net_family inet_family, inet6_family;
 
-/* --- inet.c --- */
+/* --- inet_table.c --- */
+int inet_table_init(struct inet_table *t, uint32_t bits); /* or -ENOMEM */
+
+/* --- inet.c, inet_table.c --- */
 void inet_init(struct inet_sock *k, uint16_t family, uint16_t type,
                struct inet_table *t);
 void inet_get(struct inet_sock *k);
@@ -65,11 +73,31 @@ int inet_autobind(struct inet_sock *k);
 /* Into `connected` by its four; -EADDRNOTAVAIL: they exist. */
 int inet_hash(struct inet_sock *k);
 void inet_unhash(struct inet_sock *k); /* out of both, idempotent */
+/* Its peer is gone (rport is 0), its port may be: to where it belongs now. */
+void inet_disconnected(struct inet_sock *k);
+/* TCP's listen(2): s.listening is set, unless another one listens there:
+ * -EADDRINUSE. */
+int inet_listen_check(struct inet_sock *k);
 /* Best match with a reference: connected, else listening or bound (exact
  * address before any; SO_REUSEPORT spreads by hash). NULL. */
 struct inet_sock *inet_find(struct inet_table *t, const struct packet *p,
                             uint16_t sport, uint16_t dport);
+/* The connected one of these four, with a reference: ICMP errors. NULL. */
+struct inet_sock *inet_find_four(struct inet_table *t,
+                                 const struct ip_addr *local,
+                                 const struct ip_addr *remote, uint16_t lport,
+                                 uint16_t rport);
 uint16_t inet_port_random(const struct inet_sock *k); /* RFC 6056 */
+
+/* Where to: `to` any becomes loopback. Interface and source by the socket, its
+ * multicast options for groups. -EACCES: broadcast without SO_BROADCAST. */
+int inet_route(const struct inet_sock *k, const struct ip_addr *to,
+               uint32_t oif, struct ip_route *r, struct ip_send *how);
+
+/* --- group.c --- */
+void inet_leave_groups(struct inet_sock *k);
+/* Does it want what came for a group (IP_MULTICAST_ALL)? */
+bool inet_group_accepts(const struct inet_sock *k, const struct packet *p);
 
 /* --- inet_option.c: IPPROTO_IP, IPPROTO_IPV6, SO_BINDTODEVICE --- */
 int inet_option(struct socket *s, struct socket_option *o);
@@ -79,5 +107,6 @@ int64_t inet_ioctl(struct socket *s, uint32_t cmd, uint64_t arg); /* SIOC* */
 int tcp_create(uint16_t family, int protocol, struct socket **out);
 int udp_create(uint16_t family, int protocol, struct socket **out);
 int raw_create(uint16_t family, int type, int protocol, struct socket **out);
-void tcp_init(void); /* before programs run */
-void udp_init(void);
+/* From net_start(), once, before the first socket: tables. 0 or -ENOMEM. */
+int tcp_init(void);
+int udp_init(void);

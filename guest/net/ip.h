@@ -18,6 +18,9 @@ struct ip_send { /* how one goes out */
     uint8_t protocol;
     uint8_t ttl, tos; /* ttl 0: the default */
     bool dont_fragment;
+    bool mtu_probe;      /* with it: the interface's MTU counts, not the path's
+                            (IP_PMTUDISC_PROBE) */
+    bool multicast_loop; /* a copy for ourselves */
 };
 
 /* Where `dst` goes from `src` (any: chosen) through interface `oif` (0: any).
@@ -30,9 +33,13 @@ int ip_route(struct ip_route *r, const struct ip_addr *dst,
 int ip_output(struct packet *p, const struct ip_route *r,
               const struct ip_send *how);
 bool ip_is_ours(const struct ip_addr *a); /* an address of this machine */
+struct netif *ip_owner(const struct ip_addr *a); /* whose it is, or NULL */
+/* 255.255.255.255, or all ones in a prefix of `only`, or of any if NULL. */
+bool ip_is_broadcast(const struct ip_addr *a, const struct netif *only);
 
 /* A protocol's input: `p` starts at its header, addresses are in it; its IP
- * header was checked. Net thread. */
+ * header was checked; IP's own is p->net_off. On the net thread or in
+ * net_flush(), several CPUs at once, no locks held. Takes p. */
 struct ip_protocol {
     uint8_t number;
     void (*input)(struct packet *p);
@@ -43,6 +50,8 @@ struct ip_protocol {
                   uint32_t info);
 };
 extern const struct ip_protocol tcp_protocol, udp_protocol; /* their files */
+void ip_input(struct packet *p);   /* IP header in front */
+void ip_deliver(struct packet *p); /* transport header in front */
 
 /* Nobody wanted `p` (UDP): tell its sender, by RFC 1122 and 4443. Takes p. */
 void icmp_port_unreachable(struct packet *p);

@@ -53,14 +53,40 @@ struct netif {
     struct netif_stats stats;
 };
 
-/* A driver's interface appears (before programs run). 0 or -ENOSPC. */
+/* A driver's interface appears (before programs run); gets its index and, if
+ * it has none, a name (eth0 ...). The net thread runs from then on. 0, -ENOSPC,
+ * -ENOMEM. */
 int netif_add(struct netif *n);
 struct netif *netif_find(uint32_t index); /* NULL */
 struct netif *netif_by_name(const char *name);
-/* A frame came in; net thread. Ethernet header (if any) in front. */
+struct netif *netif_at(unsigned i); /* i-th of netif_count(), index order */
+unsigned netif_count(void);
+void netif_count_stat(uint64_t *stat, uint64_t n); /* any context */
+void netif_mark_flush(struct netif *n); /* the next net_flush() calls ops */
+/* A frame came in; net thread, no locks. Ethernet header (if any) in front. */
 void netif_receive(struct netif *n, struct packet *p);
-/* Out it goes, segmented and summed here where the device cannot. */
+/* Out it goes, segmented and summed here where the device cannot. Sockets and
+ * tables may be locked: who sent calls net_flush() when nothing is. */
 void netif_send(struct netif *n, struct packet *p);
+
+/* --- ether.c: frames of Ethernet. RFC 894, 2464 --- */
+void ether_input(struct packet *p); /* takes p; header in front */
+
+/* --- gso.c --- */
+bool gso_fits(const struct netif *n, const struct packet *p);
+/* Cut p (IP header in front, after an Ethernet header if n has them) into
+ * packets of gso_size; each goes to `send`. Takes p. */
+void gso_segment(struct netif *n, struct packet *p,
+                 void (*send)(struct netif *n, struct packet *p));
+
+/* --- network.c --- */
+/* lo, the protocols and the net thread are there: at the first need (a socket,
+ * an interface), so that a VM without network pays nothing. 0 or -ENOMEM. */
+int net_start(void);
+/* Rings the doorbells of what was sent, and runs what is queued at lo: input of
+ * protocols runs here, too, in the task that sent, one task at a time. No
+ * locks held, not in interrupts. The net thread does it after each work. */
+void net_flush(void);
 
 /*
  * The net thread: one kernel thread that runs drivers' receive work, IP's and

@@ -41,12 +41,15 @@ struct packet {
     uint8_t ttl, tos; /* received */
     bool multicast;   /* received for a group, or everybody */
     bool broadcast;
-    uint16_t csum_start; /* PARTIAL: bytes from head[head_off] of the network
-                            header, where summing starts */
+    uint16_t csum_start; /* PARTIAL: index into head[], where summing starts:
+                            the transport header */
     uint16_t csum_off;   /* PARTIAL: from csum_start to the field */
-    uint16_t gso_size;   /* payload bytes of each segment; 0: as it is.
-                            Received: what the device put together, or 0 */
-    struct ip_addr src, dst; /* received */
+    uint16_t sport;      /* received: UDP's source port, host order */
+    uint16_t net_off, net_size; /* received: the IP header, index into head[];
+                                   net_size 0: it is lost */
+    uint16_t gso_size;          /* payload bytes of each segment; 0: as it is.
+                                   Received: what the device put together, or 0 */
+    struct ip_addr src, dst;    /* received */
     struct packet_frag frags[PACKET_FRAGS];
     uint8_t head[PACKET_ROOM];
 };
@@ -61,6 +64,16 @@ void *packet_pull(struct packet *p, uint32_t n);
 void *packet_push(struct packet *p, uint16_t n); /* new bytes in front */
 void packet_skip(struct packet *p, uint32_t n);  /* n <= size: off the front */
 void packet_trim(struct packet *p, uint32_t size); /* cut the end off */
+/* n more bytes at the end, in head. NULL: frags follow, or no room there. */
+void *packet_append(struct packet *p, uint16_t n);
+/* Another packet of the same bytes: head copied, pages shared. NULL: memory. */
+struct packet *packet_clone(const struct packet *p);
+/* Bytes [off, off + n) of `from` (there are as many) at the end of `p`: those
+ * in head are copied, pages are shared. -ENOSPC. */
+int packet_slice(struct packet *p, const struct packet *from, uint32_t off,
+                 uint32_t n);
+/* Few bytes in pages of their own move into head: sockets charge less. */
+void packet_compact(struct packet *p);
 /* Add bytes of a page block at the end; takes a reference of its own (the
  * last frag grows where it can). -ENOSPC: PACKET_FRAGS. */
 int packet_add(struct packet *p, paddr_t page, uint32_t off, uint32_t size);
@@ -76,3 +89,12 @@ uint16_t csum_fold(uint32_t sum); /* the complement, in network order */
 uint32_t packet_csum(const struct packet *p, uint32_t off, uint32_t n);
 uint32_t csum_pseudo(const struct ip_addr *src, const struct ip_addr *dst,
                      uint8_t protocol, uint32_t size);
+/* The transport header is in front: make the packet PARTIAL, `field` bytes
+ * into that header; for a gso packet too (the size in the sum is p->size). */
+void packet_csum_start(struct packet *p, const struct ip_addr *src,
+                       const struct ip_addr *dst, uint8_t protocol,
+                       uint16_t field);
+/* Received, transport header in front: true if its checksum is right. */
+bool packet_csum_good(struct packet *p, uint8_t protocol);
+/* PARTIAL: sum now, for a device that cannot. */
+void packet_csum_finish(struct packet *p);

@@ -12,9 +12,11 @@
 #include "guest/core/uio.h"
 #include "guest/fs/file.h"
 #include "guest/fs/inode.h"
+#include "guest/net/inet.h"
 #include "guest/net/unix.h"
 
-static const struct net_family *const families[] = {&unix_family};
+static const struct net_family *const families[] = {&unix_family, &inet_family,
+                                                    &inet6_family};
 
 const struct net_family *net_family_find(int family)
 {

@@ -91,6 +91,11 @@ struct control {
     struct scm_files *files; /* owned, or NULL */
     struct lx_ucred cred;
     bool has_cred;
+    /* Messages of other levels, as they lie in memory (CMSG_ALIGN): of a send
+     * all that the program gave, checked as a chain; of a receive what the
+     * protocol adds (control_add). Owned, or NULL. */
+    uint8_t *raw;
+    uint32_t raw_size;
 };
 
 struct scm_files {
@@ -138,5 +143,8 @@ void scm_files_free(struct scm_files *s); /* with the files; NULL is fine */
  * used. Flags LX_MSG_CTRUNC or 0. Descriptors are made; the files leave *c. */
 uint32_t control_put(struct control *c, bool want_cred, uptr_t to,
                      uint64_t *size, bool cloexec);
+/* Another message for who receives; lost when memory is. */
+void control_add(struct control *c, int level, int type, const void *data,
+                 uint32_t size);
 /* Who the current process is. */
 struct lx_ucred ucred_current(void);

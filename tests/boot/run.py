@@ -100,7 +100,7 @@ def native_command(roots, case):
     entry = {"cstatic": ["/app"], "frames": ["/app"], "gostatic": ["/app"], "ruststatic": ["/app"], "sqlite": ["sqlite3"]}
     words = entry.get(case.image, []) + case.cmd if case.entry is None else case.entry + case.cmd
     # A throw-away writable layer; /dev with the few nodes a container has.
-    script = ('set -e; r=$1; t=$2; shift 2; mount -t tmpfs t $t; mkdir $t/u $t/w; '
+    script = ('set -e; ip link set lo up; r=$1; t=$2; shift 2; mount -t tmpfs t $t; mkdir $t/u $t/w; '
               'mount -t overlay o -o lowerdir=$r,upperdir=$t/u,workdir=$t/w $r; mkdir -p $r/proc $r/dev; '
               'mount -t proc p $r/proc; mount -t tmpfs d $r/dev; '
               'for n in null zero full random urandom tty; do touch $r/dev/$n; mount --bind /dev/$n $r/dev/$n; done; '
@@ -109,7 +109,7 @@ def native_command(roots, case):
               'exec env -i PATH="$P" HOME=/root chroot . "$@"')
     work = os.path.join(roots.folder, "work")
     os.makedirs(work, exist_ok=True)
-    return ["env", f"P={PATH}", "unshare", "-mpfiu", "sh", "-c", script, "sh", root, work] + words
+    return ["env", f"P={PATH}", "unshare", "-mpfiun", "sh", "-c", script, "sh", root, work] + words
 
 
 def expected_differences(platform):
