@@ -161,7 +161,7 @@ static const struct {
     {"ENVIRONMENT", "LIMPET_ROOT", "Directory of images and containers."},
     {NULL, "LIMPET_LIBEXEC",
      "Directory of limpet-vmm, limpet-image and the guest kernel; default: "
-     "where limpet is."},
+     "../libexec/limpet from where limpet is, else where it is."},
     {NULL, "LIMPET_BOARDS", "Directory of board profiles."},
     {NULL, "NO_COLOR", "No colours, whatever its value."},
     {"FILES", "/var/lib/limpet, ~/.local/share/limpet",

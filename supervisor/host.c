@@ -38,6 +38,20 @@ static void host_set_arch(struct host *h, size_t index)
     h->qemu = host_archs[index].qemu;
 }
 
+/* Installed, limpet is in PREFIX/bin and the rest in PREFIX/libexec/limpet;
+ * built, all are in one directory. */
+static void host_prefer_installed(char dir[PATH_MAX])
+{
+    char other[PATH_MAX];
+    const char *slash = strrchr(dir, '/');
+    if (slash == NULL)
+        return;
+    int n = snprintf(other, sizeof(other), "%.*s/libexec/limpet",
+                     (int)(slash - dir), dir);
+    if (n > 0 && (size_t)n < sizeof(other) && access(other, X_OK) == 0)
+        memcpy(dir, other, (size_t)n + 1);
+}
+
 static int host_find_libexec(char out[PATH_MAX], struct err *e)
 {
     const char *env = getenv("LIMPET_LIBEXEC");
@@ -56,6 +70,7 @@ static int host_find_libexec(char out[PATH_MAX], struct err *e)
     char *slash = strrchr(out, '/');
     if (slash != NULL)
         *slash = '\0';
+    host_prefer_installed(out);
     return 0;
 }
 

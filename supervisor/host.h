@@ -16,7 +16,8 @@ struct host {
     char libexec[PATH_MAX]; /* where limpet-vmm and the kernel are */
 };
 
-/* LIMPET_LIBEXEC, else the directory of the running program. */
+/* LIMPET_LIBEXEC, else ../libexec/limpet from the directory of the running
+ * program, else that directory. */
 int host_init(struct host *h, struct err *e);
 
 /* Choose the guests' architecture: `platform` is linux/ARCH, or "linux" or NULL
