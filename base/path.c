@@ -102,6 +102,16 @@ int path_write_all(int fd, const void *data, size_t size)
     return 0;
 }
 
+static int path_sync_parent(int dirfd, char *path)
+{
+    char *slash = strrchr(path, '/');
+    if (slash != NULL)
+        slash[slash == path] = '\0'; /* that of "/" stays */
+    AUTO_CLOSE int fd = openat(dirfd, slash != NULL ? path : ".",
+                               O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
 int path_replace(int dirfd, const char *path, const void *data, size_t size,
                  int sync, struct err *e)
 {
@@ -118,9 +128,9 @@ int path_replace(int dirfd, const char *path, const void *data, size_t size,
         code = -errno;
     if (code == 0 && renameat(dirfd, tmp, dirfd, path) < 0)
         code = -errno;
-    if (code < 0) {
+    if (code < 0)
         (void)unlinkat(dirfd, tmp, 0);
-        return err_set(e, code, "%s: %s", path, strerror(-code));
-    }
-    return 0;
+    else if (sync)
+        code = path_sync_parent(dirfd, tmp);
+    return code < 0 ? err_set(e, code, "%s: %s", path, strerror(-code)) : 0;
 }

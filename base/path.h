@@ -17,7 +17,8 @@ int path_mkdirs(const char *path, struct err *e);
 int path_read(int dirfd, const char *path, size_t max, char **out, size_t *size,
               struct err *e);
 
-/* Write all of it, fsync if `sync`, and rename into place: never half there. */
+/* Write all of it and rename into place: never half there. `sync`: fsync it
+ * before that and its directory after it. */
 int path_replace(int dirfd, const char *path, const void *data, size_t size,
                  int sync, struct err *e);
 

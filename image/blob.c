@@ -21,22 +21,25 @@ bool blob_has(const struct store *s, const char *hex)
     return store_has(s, name);
 }
 
+int blob_prepare(struct store *s, const char *hex, const char *text,
+                 size_t size, struct store_temp *t, struct err *e)
+{
+    *t = (struct store_temp){0};
+    if (blob_has(s, hex))
+        return 0;
+    int code = store_temp_write(s, t, text, size, e);
+    return code == 0 ? store_temp_seal(s, t, false, e) : code;
+}
+
 int blob_put(struct store *s, const char *hex, const char *text, size_t size,
              struct err *e)
 {
     char name[STORE_NAME_SIZE];
-    struct store_temp t = {0};
+    struct store_temp t;
     blob_name(name, hex);
-    if (store_has(s, name))
-        return 0;
-    int code = store_temp_open(s, &t, e);
-    if (code < 0)
-        return code;
-    code = path_write_all(t.fd, text, size);
-    if (code < 0)
-        (void)err_set(e, code, "%s/%s: %s", s->path, name, strerror(-code));
+    int code = blob_prepare(s, hex, text, size, &t, e);
     if (code == 0)
-        code = store_temp_commit(s, &t, name, false, e);
+        code = store_temp_commit(s, &t, name, e);
     store_temp_drop(s, &t);
     return code;
 }

@@ -38,6 +38,7 @@ struct convert {
     size_t file_count;
     uint64_t data_blocks;
     uint64_t meta_size; /* as extended */
+    struct store_temp meta, config, manifest, record;
 };
 
 static void convert_name(char out[STORE_NAME_SIZE], const char *dir,
@@ -66,10 +67,14 @@ static int convert_commit_layer(struct store *s, const char *diff_id,
     convert_name(index_name, "layers", diff_id, ".index");
     if (convert_has_layer(s, diff_id))
         return 0;
-    /* The index comes last: it says that the data file is complete. */
-    int code = store_temp_commit(s, data, data_name, true, e);
+    int code = store_temp_seal(s, data, true, e);
     if (code == 0)
-        code = store_temp_commit(s, index, index_name, false, e);
+        code = store_temp_seal(s, index, false, e);
+    /* The index comes last: it says that the data file is complete. */
+    if (code == 0)
+        code = store_temp_commit(s, data, data_name, e);
+    if (code == 0)
+        code = store_temp_commit(s, index, index_name, e);
     return code;
 }
 
@@ -91,7 +96,7 @@ int convert_layer(struct store *s, const struct stream_spec *spec, bool keep,
         code = layer_convert(&with, data.fd, index.fd, e);
     if (code == 0 && keep) {
         blob_name(name, spec->digest);
-        code = store_temp_commit(s, &blob, name, false, e);
+        code = store_temp_commit(s, &blob, name, e);
     }
     if (code == 0)
         code = convert_commit_layer(s, spec->diff_id, &data, &index, e);
@@ -199,24 +204,16 @@ static int convert_write_meta(struct convert *c, struct err *e)
     spec.uuid[6] = (uint8_t)((spec.uuid[6] & 0x0f) | 0x80);
     spec.uuid[8] = (uint8_t)((spec.uuid[8] & 0x3f) | 0x80);
 
+    convert_name(c->names[0], "meta", c->img->manifest, ".erofs");
     struct erofs_image meta;
     int code = erofs_build(&c->tree, &spec, &meta, e);
     if (code < 0)
         return code;
     c->meta_size =
         (meta.size + DATA_ALIGN_SIZE - 1) / DATA_ALIGN_SIZE * DATA_ALIGN_SIZE;
-    struct store_temp t = {0};
-    convert_name(c->names[0], "meta", c->img->manifest, ".erofs");
-    code = store_temp_open(c->store, &t, e);
-    if (code == 0) {
-        code = path_write_all(t.fd, meta.data, meta.size);
-        if (code < 0)
-            (void)err_set(e, code, "%s/%s: %s", c->store->path, c->names[0],
-                          strerror(-code));
-    }
+    code = store_temp_write(c->store, &c->meta, meta.data, meta.size, e);
     if (code == 0)
-        code = store_temp_commit(c->store, &t, c->names[0], true, e);
-    store_temp_drop(c->store, &t);
+        code = store_temp_seal(c->store, &c->meta, true, e);
     erofs_fini(&meta);
     return code;
 }
@@ -262,19 +259,52 @@ static int convert_write_record(struct convert *c, struct err *e)
     AUTO_FREE char *text = record_build(&r, e);
     if (text == NULL)
         return e->code;
-    char name[STORE_NAME_SIZE];
-    struct store_temp t = {0};
-    convert_name(name, "images", c->img->manifest, ".json");
-    int code = store_temp_open(c->store, &t, e);
-    if (code == 0) {
-        code = path_write_all(t.fd, text, strlen(text));
-        if (code < 0)
-            (void)err_set(e, code, "%s/%s: %s", c->store->path, name,
-                          strerror(-code));
-    }
+    int code = store_temp_write(c->store, &c->record, text, strlen(text), e);
+    return code == 0 ? store_temp_seal(c->store, &c->record, false, e) : code;
+}
+
+static int convert_write_documents(struct convert *c, struct err *e)
+{
+    const struct oci_image *img = c->img;
+    int code = 0;
+    if (img->config_text != NULL)
+        code = blob_prepare(c->store, img->config, img->config_text,
+                            (size_t)img->config_size, &c->config, e);
+    if (code == 0 && img->manifest_text != NULL)
+        code = blob_prepare(c->store, img->manifest, img->manifest_text,
+                            img->manifest_size, &c->manifest, e);
+    return code;
+}
+
+/*
+ * Everything that the record names is on the disk, its name too, before the
+ * record gets its own.
+ */
+static int convert_commit(struct convert *c, struct err *e)
+{
+    static const char *const named[] = {"layers", "meta", "blobs"};
+    static const char *const records[] = {"images"};
+    const struct store *s = c->store;
+    char config[STORE_NAME_SIZE];
+    char manifest[STORE_NAME_SIZE];
+    char record[STORE_NAME_SIZE];
+    blob_name(config, c->img->config);
+    blob_name(manifest, c->img->manifest);
+    convert_name(record, "images", c->img->manifest, ".json");
+    int code = store_temp_commit(s, &c->meta, c->names[0], e);
     if (code == 0)
-        code = store_temp_commit(c->store, &t, name, false, e);
-    store_temp_drop(c->store, &t);
+        code = store_temp_commit(s, &c->config, config, e);
+    if (code == 0)
+        code = store_temp_commit(s, &c->manifest, manifest, e);
+    if (code == 0)
+        code = store_sync_dirs(s, named, ARRAY_COUNT(named), e);
+    if (code == 0)
+        code = store_temp_commit(s, &c->record, record, e);
+    if (code == 0)
+        code = store_sync_dirs(s, records, ARRAY_COUNT(records), e);
+    /* Nobody knows about it without the record. */
+    if (code < 0 && c->record.fd > 0)
+        (void)unlinkat(s->root, c->names[0], 0);
     return code;
 }
 
@@ -295,6 +325,10 @@ static void convert_fini(struct convert *c)
 {
     json_decref(c->run);
     tree_fini(&c->tree);
+    store_temp_drop(c->store, &c->meta);
+    store_temp_drop(c->store, &c->config);
+    store_temp_drop(c->store, &c->manifest);
+    store_temp_drop(c->store, &c->record);
     for (size_t i = 0; c->indexes != NULL && i < c->img->layer_count; i++)
         index_fini(&c->indexes[i]);
     free(c->indexes);
@@ -321,15 +355,11 @@ static int convert_merge_all(struct convert *c, struct err *e)
     int code = convert_merge(c, e);
     if (code == 0)
         code = convert_write_meta(c, e);
-    if (code == 0) {
-        code = convert_put_documents(c->store, c->img, e);
-        if (code == 0)
-            code = convert_write_record(c, e);
-        /* Nobody knows about it without the record. */
-        if (code < 0)
-            (void)unlinkat(c->store->root, c->names[0], 0);
-    }
-    return code;
+    if (code == 0)
+        code = convert_write_documents(c, e);
+    if (code == 0)
+        code = convert_write_record(c, e);
+    return code == 0 ? convert_commit(c, e) : code;
 }
 
 int convert_merge_image(struct store *s, const struct oci_image *img,

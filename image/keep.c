@@ -70,7 +70,7 @@ static int keep_extent(struct store *s, const struct extent *x,
         memcpy(l->digest, hex, sizeof(hex));
         l->size = x->size;
         blob_name(name, hex);
-        code = store_temp_commit(s, &t, name, false, e);
+        code = store_temp_commit(s, &t, name, e);
     }
     store_temp_drop(s, &t);
     EVP_MD_CTX_free(hash);

@@ -39,23 +39,32 @@ static int store_lock(const struct store *s, const char *name, int how,
     return r < 0 ? store_fail(s, name, e) : fd_release(&fd);
 }
 
-int store_open(struct store *s, const char *path, struct err *e)
+static int store_make_dirs(const struct store *s, struct err *e)
 {
     static const char *const dirs[] = {"images", "meta",  "layers", "refs",
                                        "tmp",    "locks", "blobs"};
+    bool fresh = false;
+    for (size_t i = 0; i < ARRAY_COUNT(dirs); i++) {
+        if (mkdirat(s->root, dirs[i], 0755) == 0)
+            fresh = true;
+        else if (errno != EEXIST)
+            return store_fail(s, dirs[i], e);
+    }
+    /* What is in them later is synced there, they themselves only here. */
+    return fresh ? store_sync_dirs(s, (const char *const[]){".", ".."}, 2, e)
+                 : 0;
+}
+
+int store_open(struct store *s, const char *path, struct err *e)
+{
     *s = (struct store){.path = path};
     int code = path_mkdirs(path, e);
     if (code < 0)
         return code;
     s->root = code;
-    for (size_t i = 0; i < ARRAY_COUNT(dirs); i++) {
-        if (mkdirat(s->root, dirs[i], 0755) < 0 && errno != EEXIST) {
-            code = store_fail(s, dirs[i], e);
-            store_close(s);
-            return code;
-        }
-    }
-    code = store_lock(s, "lock", LOCK_SH, e);
+    code = store_make_dirs(s, e);
+    if (code == 0)
+        code = store_lock(s, "lock", LOCK_SH, e);
     if (code < 0) {
         store_close(s);
         return code;
@@ -127,22 +136,51 @@ int store_temp_open(struct store *s, struct store_temp *t, struct err *e)
         }
         if (fstat(fd, &st) == 0 && st.st_nlink == 1) {
             t->fd = fd_release(&fd);
+            t->sealed = false;
             return 0;
         }
     }
 }
 
-int store_temp_commit(struct store *s, struct store_temp *t, const char *name,
-                      bool align, struct err *e)
+int store_temp_write(struct store *s, struct store_temp *t, const void *data,
+                     size_t size, struct err *e)
+{
+    int code = store_temp_open(s, t, e);
+    if (code < 0)
+        return code;
+    code = path_write_all(t->fd, data, size);
+    return code < 0 ? err_set(e, code, "%s/%s: %s", s->path, t->name,
+                              strerror(-code))
+                    : 0;
+}
+
+int store_temp_seal(const struct store *s, struct store_temp *t, bool align,
+                    struct err *e)
 {
     struct stat st;
+    if (t->fd <= 0 || t->sealed)
+        return 0;
     if (fstat(t->fd, &st) < 0)
-        return store_fail(s, name, e);
+        return store_fail(s, t->name, e);
     off_t unit = align ? DATA_ALIGN_SIZE : 1;
     off_t size = (st.st_size + unit - 1) / unit * unit;
     if ((size != st.st_size && ftruncate(t->fd, size) < 0) ||
-        fchmod(t->fd, 0444) < 0 || fsync(t->fd) < 0 ||
-        renameat(s->root, t->name, s->root, name) < 0)
+        fchmod(t->fd, 0444) < 0)
+        return store_fail(s, t->name, e);
+    (void)sync_file_range(t->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    t->sealed = true;
+    return 0;
+}
+
+int store_temp_commit(const struct store *s, struct store_temp *t,
+                      const char *name, struct err *e)
+{
+    if (t->fd <= 0)
+        return 0;
+    int code = store_temp_seal(s, t, false, e);
+    if (code < 0)
+        return code;
+    if (fsync(t->fd) < 0 || renameat(s->root, t->name, s->root, name) < 0)
         return store_fail(s, name, e);
     (void)close(t->fd);
     t->fd = 0;
@@ -156,6 +194,18 @@ void store_temp_drop(struct store *s, struct store_temp *t)
     (void)close(t->fd);
     (void)unlinkat(s->root, t->name, 0);
     t->fd = 0;
+}
+
+int store_sync_dirs(const struct store *s, const char *const *dirs,
+                    size_t count, struct err *e)
+{
+    for (size_t i = 0; i < count; i++) {
+        AUTO_CLOSE int fd =
+            openat(s->root, dirs[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 || fsync(fd) < 0)
+            return store_fail(s, dirs[i], e);
+    }
+    return 0;
 }
 
 bool store_has(const struct store *s, const char *name)
@@ -240,13 +290,14 @@ int store_put_ref(struct store *s, const char *key, const char *hex,
     buf_printf(&b, "%s\n%s\n", hex, text);
     struct store_temp t = {0};
     int code = b.failed != 0 ? err_set(e, b.failed, "%s: too long", name)
-                             : store_temp_open(s, &t, e);
+                             : store_temp_write(s, &t, b.data, b.size, e);
+    /* The reference names documents that were put there after the record. */
     if (code == 0)
-        code = path_write_all(t.fd, b.data, b.size);
-    if (code < 0 && t.fd > 0)
-        (void)err_set(e, code, "%s/%s: %s", s->path, name, strerror(-code));
+        code = store_sync_dirs(s, (const char *const[]){"blobs"}, 1, e);
     if (code == 0)
-        code = store_temp_commit(s, &t, name, false, e);
+        code = store_temp_commit(s, &t, name, e);
+    if (code == 0)
+        code = store_sync_dirs(s, (const char *const[]){"refs"}, 1, e);
     store_temp_drop(s, &t);
     buf_fini(&b);
     return code;

@@ -36,16 +36,32 @@ int store_lock_item(const struct store *s, const char *hex, bool wait,
 /* A file under way to its final name. */
 struct store_temp {
     int fd; /* 0: none */
+    bool sealed;
     char name[STORE_NAME_SIZE];
 };
 
 /* New and empty, read-write, locked against sweeping. */
 int store_temp_open(struct store *s, struct store_temp *t, struct err *e);
-/* Extend to 2 MiB if `align`, 0444, fsync, rename to `name`. Closes. */
-int store_temp_commit(struct store *s, struct store_temp *t, const char *name,
-                      bool align, struct err *e);
+/* A new one with these contents. */
+int store_temp_write(struct store *s, struct store_temp *t, const void *data,
+                     size_t size, struct err *e);
+/* Nothing is written any more: extend to 2 MiB if `align`, 0444, start the
+ * disk. Files sealed before the first commit share its journal commit. */
+int store_temp_seal(const struct store *s, struct store_temp *t, bool align,
+                    struct err *e);
+/*
+ * Seal, fsync, rename to `name`, close. The name may still be lost at a power
+ * cut, until store_sync_dir(). With no file open there is nothing to do.
+ */
+int store_temp_commit(const struct store *s, struct store_temp *t,
+                      const char *name, struct err *e);
 /* Remove it unless committed; takes a zeroed one. */
 void store_temp_drop(struct store *s, struct store_temp *t);
+
+/* The names in these directories of the store survive a power cut: before a
+ * file that says that they are there, and before success is reported. */
+int store_sync_dirs(const struct store *s, const char *const *dirs,
+                    size_t count, struct err *e);
 
 /* Whether `name` is there, a regular file. */
 bool store_has(const struct store *s, const char *name);

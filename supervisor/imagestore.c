@@ -86,6 +86,19 @@ static void imagestore_unlink(const struct state *s, const char *path,
         out->bytes += (uint64_t)st.st_blocks * 512;
 }
 
+/* Names that went from here stay gone before what they needed goes. */
+static int imagestore_sync(const struct state *s, const char *dir,
+                           struct err *e)
+{
+    AUTO_CLOSE int fd =
+        openat(s->root, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    return fd < 0 || fsync(fd) < 0
+               ? err_set(e, -errno, "%s/%s: %s", s->path, dir, strerror(errno))
+               : 0;
+}
+
 /* A JSON file of the store, or NULL: what cannot be read needs nothing. */
 static json_t *imagestore_load(const struct state *s, const char *path)
 {
@@ -170,17 +183,39 @@ static int imagestore_sweep_dir(const struct state *s, const char *dir,
     return 0;
 }
 
+/* Names half-made (path_replace()) by who was killed: they are longer. */
+static void imagestore_sweep_refs(const struct state *s,
+                                  struct imagestore_removed *out)
+{
+    int fd = openat(s->root, "refs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    const struct dirent *x;
+    while (d != NULL && (x = readdir(d)) != NULL) {
+        char path[PATH_MAX];
+        if (strlen(x->d_name) <= IMAGESTORE_HEX)
+            continue;
+        (void)snprintf(path, sizeof(path), "refs/%s", x->d_name);
+        imagestore_unlink(s, path, out);
+    }
+    if (d != NULL)
+        (void)closedir(d);
+}
+
 /* With the store locked: remove what no record needs. */
 static int imagestore_collect(const struct state *s,
                               struct imagestore_removed *out, struct err *e)
 {
     struct imagelist_entry *list = NULL;
     size_t count = 0;
-    int code = imagelist_read(s->root, &list, &count, e);
+    int code = imagestore_sync(s, "images", e);
+    if (code == 0)
+        code = imagelist_read(s->root, &list, &count, e);
     if (code < 0)
         return code;
+    imagestore_sweep_refs(s, out);
     json_t *layers = imagestore_live_layers(s, list, count);
     json_t *metas = json_object();
+    json_t *tmp = json_object();
     json_t *blobs = imagestore_live_blobs(s, list, count);
     for (size_t i = 0; i < count; i++)
         (void)json_object_set_new(metas, list[i].hex, json_true());
@@ -191,6 +226,9 @@ static int imagestore_collect(const struct state *s,
         code = imagestore_sweep_dir(s, "meta", metas, out, e);
     if (code == 0)
         code = imagestore_sweep_dir(s, "blobs", blobs, out, e);
+    if (code == 0) /* of killed converters: no other one is running */
+        code = imagestore_sweep_dir(s, "tmp", tmp, out, e);
+    json_decref(tmp);
     json_decref(layers);
     json_decref(metas);
     json_decref(blobs);

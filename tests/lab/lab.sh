@@ -10,6 +10,7 @@
 #     --cpu MODEL   arm64: neoverse-n1 (default), cortex-a53, -a72, -a76 ...
 #     --gic 2|3     arm64: 3 (default)
 #     --share DIR   arm64: DIR of this machine is there too, read-only
+#     --qemu ARG    one more argument for QEMU, such as a virtio-blk disk
 #
 # CMD runs as root in the current directory. On x86-64 it sees this machine's
 # files, on arm64 a small Debian (bash, coreutils, util-linux, python3) and of
@@ -20,7 +21,7 @@
 # Debian's mirror. Cache: LAB_CACHE (~/.cache/limpet-lab).
 set -euo pipefail
 die() { echo "lab: $*" >&2; exit 125; }
-ARCH=x86_64 CPU= GIC=3 SHARE=() SMP=2 MEM=2048 TIMEOUT=600 LOG= PREPARE=
+ARCH=x86_64 CPU= GIC=3 SHARE=() EXTRA=() SMP=2 MEM=2048 TIMEOUT=600 LOG= PREPARE=
 while [ $# -gt 0 ]; do
     case $1 in
     --) shift; break ;;
@@ -29,6 +30,7 @@ while [ $# -gt 0 ]; do
     --cpu) CPU=$2; shift 2 ;;
     --gic) GIC=$2; shift 2 ;;
     --share) SHARE+=("$(realpath "$2")"); shift 2 ;;
+    --qemu) EXTRA+=("$2"); shift 2 ;;
     --smp) SMP=$2; shift 2 ;;
     --mem) MEM=$2; shift 2 ;;
     --timeout) TIMEOUT=$2; shift 2 ;;
@@ -60,7 +62,7 @@ init_script() {
 /bin/busybox --install -s /bin
 export PATH=/bin:/sbin
 mount -t proc p /proc; mount -t sysfs s /sys; mount -t devtmpfs d /dev
-modprobe -qa virtio_pci virtio_console virtiofs overlay kvm_amd tun loop erofs
+modprobe -qa virtio_pci virtio_blk virtio_console virtiofs overlay kvm_amd tun loop erofs
 mkdir -p /lower /up /root2
 mount -t virtiofs -o ro root /lower && mount -t tmpfs -o size=70% u /up || poweroff -f
 mkdir /up/u /up/w
@@ -129,7 +131,7 @@ prepare() {
     mkdir -p "$R"/{bin,sbin,proc,sys,dev,lib/modules/"$version"}
     cp "$W/x/bin/busybox" "$R/bin/busybox"
     ln -s /bin/busybox "$R/sbin/modprobe"
-    for m in virtio_pci virtio_console virtiofs overlay $KVM_MODULE tun loop erofs; do
+    for m in virtio_pci virtio_blk virtio_console virtiofs overlay $KVM_MODULE tun loop erofs; do
         modprobe -d "$W/x" -S "$version" --show-depends $m | awk '$1 == "insmod" {print $2}'
     done | sort -u | while read -r f; do
         mkdir -p "$R/$(dirname "${f#"$W"/x/}")"
@@ -193,6 +195,7 @@ timeout --foreground -k 5 "$TIMEOUT" $QEMU -M "$MACHINE,memory-backend=mem" -cpu
     -chardev file,id=out,path="$T/out" -device virtserialport,chardev=out,name=out \
     -chardev file,id=rc,path="$T/rc" -device virtserialport,chardev=rc,name=rc \
     -kernel "$CACHE/vmlinuz" -initrd "$T/initrd" \
+    "${EXTRA[@]}" \
     -append "console=$TTY panic=-1 loglevel=5 tsc=reliable" </dev/null 2>"$T/qemu.err" &
 HOST=$!
 PIDS+=($HOST)
