@@ -107,9 +107,16 @@ static void ensure_announce(const char *ref)
 }
 
 int ensure_image(const struct host *h, const struct state *s,
-                 const struct run_opts *o, char hex[65], struct err *e)
+                 const struct run_opts *o, char hex[65], int *store,
+                 struct err *e)
 {
+    *store = s->root;
     int code = imagespec_lookup(s->root, o->image, h->arch, hex, e);
+    if (code == -ENOENT && o->pull != RUN_PULL_ALWAYS && s->shared >= 0) {
+        code = imagespec_lookup(s->shared, o->image, h->arch, hex, e);
+        if (code == 0)
+            *store = s->shared;
+    }
     if (code < 0 && code != -ENOENT)
         return code;
     if (code == 0 && o->pull != RUN_PULL_ALWAYS)

@@ -8,7 +8,9 @@ struct err;
 struct host;
 struct state;
 
-/* HEX of o->image, got as o->pull says. When limpet-image fails it has printed
- * why, and the message in *e is empty. */
+/* HEX of o->image, got as o->pull says, and in *store the directory that has
+ * it, borrowed from `s`. When limpet-image fails it has printed why, and the
+ * message in *e is empty. */
 int ensure_image(const struct host *h, const struct state *s,
-                 const struct run_opts *o, char hex[65], struct err *e);
+                 const struct run_opts *o, char hex[65], int *store,
+                 struct err *e);

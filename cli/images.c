@@ -131,12 +131,37 @@ static void images_print_table(const struct images_row *rows, size_t count,
     free(lines);
 }
 
+/* The images of the store, then those of the shared one; *out to be freed. */
+static int images_read(const struct state *s, struct imagelist_entry **out,
+                       size_t *count, struct err *e)
+{
+    struct imagelist_entry *more = NULL;
+    size_t n = 0;
+    int code = imagelist_read(s->root, out, count, e);
+    if (code < 0 || s->shared < 0)
+        return code;
+    code = imagelist_read(s->shared, &more, &n, e);
+    struct imagelist_entry *all =
+        code == 0 ? reallocarray(*out, *count + n + 1, sizeof(*all)) : NULL;
+    if (all != NULL) {
+        for (size_t i = 0; i < n; i++)
+            all[*count + i] = more[i];
+        *out = all;
+        *count += n;
+    } else {
+        code = code < 0 ? code : err_set(e, -ENOMEM, "out of memory");
+        free(*out);
+    }
+    free(more);
+    return code;
+}
+
 static int images_print(const struct state *s, const struct images_options *o,
                         struct err *e)
 {
     struct imagelist_entry *list = NULL;
     size_t count = 0;
-    int code = imagelist_read(s->root, &list, &count, e);
+    int code = images_read(s, &list, &count, e);
     if (code < 0)
         return code;
     AUTO_FREE struct images_row *rows = calloc(count + 1, sizeof(*rows));

@@ -111,12 +111,18 @@ static int inspect_add(const struct state *s, const char *ref, const char *arch,
     struct imagespec i = {0};
     struct imagelist_entry *list = NULL;
     size_t count = 0;
+    int store = s->root;
     int code = cli_find_image(s, ref, arch, hex, e);
+    if (code == -ENOENT && s->shared >= 0 &&
+        imagespec_lookup(s->shared, ref, arch, hex, e) == 0) {
+        store = s->shared;
+        code = 0;
+    }
     if (code == 0)
-        code = imagespec_open(s->root, hex, &i, e);
+        code = imagespec_open(store, hex, &i, e);
     if (code < 0)
         return code;
-    code = imagelist_read(s->root, &list, &count, e);
+    code = imagelist_read(store, &list, &count, e);
     if (code == 0)
         (void)json_array_append_new(to, inspect_image(&i, hex, list, count));
     free(list);

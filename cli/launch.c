@@ -258,11 +258,12 @@ static pid_t launch_monitor(const struct launch *l, const struct config *c,
 static int launch_prepare(struct launch *l, const struct run_opts *o,
                           struct err *e)
 {
+    int store;
     int code = o->name != NULL ? names_check(o->name, e) : 0;
     if (code == 0)
-        code = ensure_image(&l->host, &l->state, o, l->hex, e);
+        code = ensure_image(&l->host, &l->state, o, l->hex, &store, e);
     if (code == 0)
-        code = imagespec_open(l->state.root, l->hex, &l->image, e);
+        code = imagespec_open(store, l->hex, &l->image, e);
     if (code == 0)
         code = launch_open_stdio(l, o, e);
     if (code < 0)

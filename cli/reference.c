@@ -159,6 +159,9 @@ static const struct {
      "A verb other than run failed for at least one container, or "
      "doctor found something that must be mended."},
     {"ENVIRONMENT", "LIMPET_ROOT", "Directory of images and containers."},
+    {NULL, "LIMPET_SHARED",
+     "Another one, only read: its images are run, shown and inspected as if "
+     "they were there."},
     {NULL, "LIMPET_LIBEXEC",
      "Directory of limpet-vmm, limpet-image and the guest kernel; default: "
      "../libexec/limpet from where limpet is, else where it is."},

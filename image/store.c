@@ -55,6 +55,17 @@ static int store_make_dirs(const struct store *s, struct err *e)
                  : 0;
 }
 
+/* Who may not write does without, and without a lock that he cannot take:
+ * docs/store.md. */
+static int store_lock_shared(const struct store *s, struct err *e)
+{
+    int fd = store_lock(s, "lock", LOCK_SH, e);
+    if (fd != -EROFS && fd != -EACCES)
+        return fd;
+    AUTO_CLOSE int mine = openat(s->root, "lock", O_RDONLY | O_CLOEXEC);
+    return mine >= 0 && flock(mine, LOCK_SH) == 0 ? fd_release(&mine) : 0;
+}
+
 int store_open(struct store *s, const char *path, struct err *e)
 {
     *s = (struct store){.path = path};
@@ -64,7 +75,7 @@ int store_open(struct store *s, const char *path, struct err *e)
     s->root = code;
     code = store_make_dirs(s, e);
     if (code == 0)
-        code = store_lock(s, "lock", LOCK_SH, e);
+        code = store_lock_shared(s, e);
     if (code < 0) {
         store_close(s);
         return code;

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
@@ -19,22 +20,38 @@
 
 enum { STATE_NAME_TRIES = 64, STATE_VM_PATH = 96 };
 
+static int state_open_shared(struct state *s, struct err *e)
+{
+    const char *path = getenv("LIMPET_SHARED");
+    if (path == NULL || path[0] == '\0')
+        return 0;
+    s->shared = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->shared >= 0)
+        return 0;
+    int code = -errno;
+    state_fini(s);
+    return err_set(e, code, "LIMPET_SHARED: %s: %s", path, strerror(-code));
+}
+
 int state_open(struct state *s, const char *root, struct err *e)
 {
+    s->shared = -1;
     s->root = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (s->root < 0)
         s->root = path_mkdirs(root, e);
     if (s->root < 0)
         return s->root;
     (void)snprintf(s->path, sizeof(s->path), "%s", root);
-    return 0;
+    return state_open_shared(s, e);
 }
 
 void state_fini(struct state *s)
 {
     if (s->root > 0)
         (void)close(s->root);
-    s->root = -1;
+    if (s->shared > 0)
+        (void)close(s->shared);
+    s->root = s->shared = -1;
 }
 
 static void state_vm_path(const char *id, char out[STATE_VM_PATH])

@@ -16,7 +16,8 @@ struct err;
 enum { STATE_ID_SIZE = 65, STATE_SHORT_ID = 12, STATE_NAME_SIZE = 128 };
 
 struct state {
-    int root; /* directory fd of ROOT */
+    int root;   /* directory fd of ROOT */
+    int shared; /* of LIMPET_SHARED, whose images are only read; or -1 */
     char path[PATH_MAX];
 };
 
@@ -48,7 +49,8 @@ struct state_info {
     int64_t finished_ns;
 };
 
-/* Open ROOT, making it if needed. `root` as host_root() gave it. */
+/* Open ROOT, making it if needed, and what LIMPET_SHARED names. `root` as
+ * host_root() gave it. */
 int state_open(struct state *s, const char *root, struct err *e);
 void state_fini(struct state *s);
 

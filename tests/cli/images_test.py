@@ -138,6 +138,52 @@ def test_prune_removes_blobs(box):
     assert os.listdir(box.root + "/blobs") == []
 
 
+def test_shared_store(box):
+    """What the own store lacks is found in LIMPET_SHARED, which stays as it is."""
+    assert box.limpet("tag", box.image, "web").returncode == 0
+    shared, box.root = box.root, box.dir + "/own"
+    before = sorted(os.walk(shared))
+    env = {"LIMPET_SHARED": shared}
+    for ref in ("web", image_id("img")[:12], box.image):
+        p = box.limpet("run", "--rm", "--pull", "never", ref, env=env)
+        assert p.returncode == 0 and p.stdout == "default\n", p
+    assert image_id("img")[:12] in box.limpet("images", env=env).stdout
+    assert json.loads(box.limpet("inspect", "web", env=env).stdout)[0]["RepoTags"] == ["web:latest"]
+    assert sorted(os.walk(shared)) == before
+    p = box.limpet("run", "--rm", "--pull", "never", "web")
+    assert p.returncode == 125 and "No such image" in p.stderr, p
+    assert image_id("img")[:12] not in box.limpet("images").stdout
+    p = box.limpet("run", "--rm", "web", env={"LIMPET_SHARED": "/nowhere"})
+    assert p.returncode == 125 and "LIMPET_SHARED: /nowhere" in p.stderr, p
+    p = box.limpet("rmi", "web", env=env)
+    assert p.returncode == 1 and "No such image" in p.stderr, p
+
+
+def test_prune_keeps_the_newest(box):
+    """--keep-storage: the oldest go first, until no more than that is there."""
+    for i, created in enumerate(("2020", "2023", "2021", "2022")):
+        box.add_image(created)
+        h = image_id(created)
+        path = f"{box.root}/images/{h}.json"
+        with open(path) as f:
+            doc = json.load(f)
+        doc.update(created=created + "-01-01T00:00:00Z", layers=["sha256:" + h])
+        with open(path, "w") as f:
+            json.dump(doc, f)
+        with open(f"{box.root}/layers/{h}.data", "wb") as f:
+            f.write(os.urandom(1 << 20))
+    box.image = "oci:" + box.dir + "/img"
+    assert box.limpet("rmi", "-f", image_id("img")[:12]).returncode == 0
+    p = box.limpet("image", "prune", "-f", "--keep-storage", "3MiB")
+    assert "Deleted images: 1" in p.stdout, p
+    left = {n[:64] for n in os.listdir(box.root + "/images")}
+    assert left == {image_id(c) for c in ("2021", "2022", "2023")}, left
+    p = box.limpet("image", "prune", "-f", "--keep-storage", "1100KiB")
+    assert "Deleted images: 2" in p.stdout, p
+    assert os.listdir(box.root + "/images") == [image_id("2023") + ".json"]
+    assert os.listdir(box.root + "/layers") == [image_id("2023") + ".data"]
+
+
 def test_history(box):
     p = box.limpet("history", box.image)
     assert p.returncode == 1 and "configuration is not in the store" in p.stderr, p
