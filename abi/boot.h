@@ -23,7 +23,7 @@
 #include "abi/abi.h"
 
 #define BOOT_MAGIC       UINT64_C(0x3154504d494c4c21) /* "!LLIMPT1" */
-#define BOOT_VERSION     UINT32_C(1)
+#define BOOT_VERSION     UINT32_C(2)
 #define BOOT_RAM_MAX     4
 #define BOOT_SEED_SIZE   64
 #define BOOT_CPU_MAX     32
@@ -106,8 +106,9 @@ struct boot_log {
 #define BOOT_LOG_MAX 4096
 
 /*
- * One container. Strings are NUL-terminated and lie, in this order, after the
- * struct: argv[argc], envv[envc], cwd, hostname, then per file: path, data.
+ * One container. After the struct lie file_count of struct boot_file, then
+ * netif_count of struct boot_netif, then strings, NUL-terminated, in this
+ * order: argv[argc], envv[envc], cwd, hostname, then per file: path, data.
  * `size` covers everything, padded to 8.
  */
 struct boot_container {
@@ -118,15 +119,15 @@ struct boot_container {
     uint32_t gid_count; /* supplementary groups used, <= BOOT_GID_MAX */
     uint32_t argc;      /* >= 1 */
     uint32_t envc;
-    uint32_t file_count; /* struct boot_file records before the strings */
-    uint32_t umask;      /* 022 */
-    uint16_t rows;       /* of the terminal, if BOOT_CONT_TTY */
+    uint32_t file_count;
+    uint32_t umask; /* 022 */
+    uint16_t rows;  /* of the terminal, if BOOT_CONT_TTY */
     uint16_t cols;
     uint64_t nofile_soft; /* RLIMIT_NOFILE; 0: the kernel's default */
     uint64_t nofile_hard;
     uint32_t gids[32];
     uint32_t strings_off; /* from the start of this struct */
-    uint32_t pad0;
+    uint32_t netif_count;
 };
 #define BOOT_GID_MAX     32
 #define BOOT_CONT_TTY    (UINT32_C(1) << 0) /* stdio is a terminal (port 0) */
@@ -140,6 +141,27 @@ struct boot_file {
     uint32_t size; /* bytes of data; no NUL follows */
 };
 
+struct boot_addr {
+    uint8_t b[16];  /* network order; IPv4 as ::ffff:a.b.c.d */
+    uint8_t prefix; /* bits; IPv4: 0..32 */
+    uint8_t pad0[3];
+};
+
+/* How the interface with this MAC address is called and set up. */
+struct boot_netif {
+    char name[16]; /* NUL-terminated */
+    uint8_t mac[6];
+    uint8_t addr_count;
+    uint8_t gateway_count;
+    uint32_t mtu; /* bytes of IP */
+    uint32_t pad0;
+    struct boot_addr addr[4];
+    struct boot_addr gateway[2]; /* of different families; prefix: all bits */
+};
+
+ABI_SIZE(struct boot_addr, 20);
+ABI_AT(struct boot_netif, addr, 32);
+ABI_SIZE(struct boot_netif, 152);
 ABI_SIZE(struct boot_range, 16);
 ABI_AT(struct boot_info, ram, 64);
 ABI_AT(struct boot_info, seed, 192);

@@ -18,10 +18,11 @@
 #include "supervisor/config.h"
 #include "supervisor/emuhost.h"
 #include "supervisor/host.h"
+#include "supervisor/network.h"
 #include "supervisor/qemu.h"
 #include "supervisor/spawn.h"
 
-enum { EMULATE_FDS = 16 };
+enum { EMULATE_FDS = 13 };
 
 /* What the child of emulate_start() works with. */
 struct emulate {
@@ -119,6 +120,8 @@ static void emulate_fill(struct emulate *m, const struct config *c)
     m->qemu.cpus = c->vcpus;
     m->qemu.kernel = c->kernel_fd;
     m->qemu.log = c->vmm_log_fd;
+    m->qemu.net_count = c->network->count;
+    memcpy(m->qemu.net, c->network->iface, sizeof(m->qemu.net));
     m->host = (struct emuhost){
         .stdin_fd = c->stdin_fd,
         .stdout_fd = c->stdout_fd,
@@ -153,11 +156,14 @@ pid_t emulate_start(const struct host *h, const struct config *c,
     (void)fprintf(stderr, "limpet: emulating with %s and %s: slow and right\n",
                   h->qemu, c->vcpus == 1 ? "one CPU" : "several CPUs");
 
-    const int fds[EMULATE_FDS] = {
+    int fds[EMULATE_FDS + NET_IFACES_MAX] = {
         disk,         blob,         c->kernel_fd, c->vmm_log_fd, c->stdin_fd,
         c->stdout_fd, c->stderr_fd, c->log_fd,    c->client_fd,  c->listen_fd,
         c->exit_fd,   c->lock_fd,   c->symbols_fd};
+    size_t n = EMULATE_FDS;
+    for (unsigned i = 0; i < c->network->count; i++)
+        fds[n++] = c->network->iface[i].fd;
     m.spawn =
-        (struct spawn){.fds = fds, .fd_count = 13, .spare_fd = c->vmm_log_fd};
+        (struct spawn){.fds = fds, .fd_count = n, .spare_fd = c->vmm_log_fd};
     return spawn_function(&m.spawn, emulate_main, missing, e);
 }

@@ -97,9 +97,24 @@ struct qemu_args {
     char disk[QEMU_ARG_SIZE];
     char debug[QEMU_ARG_SIZE];
     char ports[BOOT_PORT_COUNT][QEMU_ARG_SIZE];
-    char *argv[64];
+    char netdev[NET_IFACES_MAX][QEMU_ARG_SIZE];
+    char net[NET_IFACES_MAX][QEMU_ARG_SIZE];
+    char *argv[96];
     size_t count;
 };
+
+/* QEMU finds out by itself whether a tap has headers. */
+static void qemu_format_net(const struct net_iface *n, unsigned i,
+                            struct qemu_args *a)
+{
+    char mac[NET_MAC_TEXT_SIZE];
+    net_mac_text(n->mac, mac);
+    (void)snprintf(a->netdev[i], QEMU_ARG_SIZE, "%s,id=net%u,fd=%d",
+                   n->frames == NET_FRAMES_TAP ? "tap" : "socket", i, n->fd);
+    (void)snprintf(a->net[i], QEMU_ARG_SIZE,
+                   "virtio-net-device,netdev=net%u,mac=%s,host_mtu=%u", i, mac,
+                   n->mtu);
+}
 
 static void qemu_format(const struct qemu *q, struct qemu_args *a)
 {
@@ -116,6 +131,8 @@ static void qemu_format(const struct qemu *q, struct qemu_args *a)
     for (int i = 0; i < BOOT_PORT_COUNT; i++)
         (void)snprintf(a->ports[i], QEMU_ARG_SIZE, "socket,id=port%d,fd=%d", i,
                        q->ports[i]);
+    for (unsigned i = 0; i < q->net_count; i++)
+        qemu_format_net(&q->net[i], i, a);
 }
 
 static void qemu_add(struct qemu_args *a, char *flag, char *value)
@@ -150,6 +167,16 @@ static const struct qemu_machine *qemu_machine(bool arm)
     other = getenv("LIMPET_QEMU_CPU");
     arm64.cpu = other != NULL ? other : a72;
     return &arm64;
+}
+
+static void qemu_fill_nets(struct qemu_args *a, unsigned count)
+{
+    static char netdev[] = "-netdev", device[] = "-device";
+    for (unsigned i = 0; i < count; i++) {
+        qemu_add(a, netdev, a->netdev[i]);
+        qemu_add(a, device, a->net[i]);
+    }
+    a->argv[a->count] = NULL;
 }
 
 static void qemu_fill(struct qemu_args *a, const struct qemu_machine *m)
@@ -192,7 +219,6 @@ static void qemu_fill(struct qemu_args *a, const struct qemu_machine *m)
     qemu_add(a, chardev, a->debug);
     for (size_t i = 0; m->debug[i] != NULL; i++)
         qemu_add(a, m->debug[i], NULL);
-    a->argv[a->count] = NULL;
 }
 
 pid_t qemu_spawn(const struct qemu *q)
@@ -201,6 +227,7 @@ pid_t qemu_spawn(const struct qemu *q)
     posix_spawn_file_actions_t fa;
     qemu_format(q, &a);
     qemu_fill(&a, qemu_machine(q->arm));
+    qemu_fill_nets(&a, q->net_count);
     int code = posix_spawn_file_actions_init(&fa);
     if (code != 0)
         return -code;
@@ -212,6 +239,9 @@ pid_t qemu_spawn(const struct qemu *q)
     /* Onto itself: stays open over exec. */
     for (size_t i = 0; code == 0 && i < ARRAY_COUNT(keep); i++)
         code = posix_spawn_file_actions_adddup2(&fa, keep[i], keep[i]);
+    for (unsigned i = 0; code == 0 && i < q->net_count; i++)
+        code =
+            posix_spawn_file_actions_adddup2(&fa, q->net[i].fd, q->net[i].fd);
     pid_t pid = 0;
     if (code == 0)
         code = posix_spawn(&pid, q->path, &fa, NULL, a.argv, environ);

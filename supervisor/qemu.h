@@ -9,6 +9,8 @@
 
 #include "abi/ctl.h"
 
+#include "net/net.h"
+
 struct err;
 struct host;
 struct imagespec;
@@ -24,6 +26,8 @@ struct qemu {
     int log;                    /* its own messages */
     int debug;                  /* stream socket, the guest's debug port */
     int ports[BOOT_PORT_COUNT]; /* stream sockets, one per port */
+    unsigned net_count;
+    struct net_iface net[NET_IFACES_MAX]; /* fds borrowed */
 };
 
 /* Find the emulator in PATH. -ENOENT with what to install. */

@@ -98,7 +98,7 @@ static int put_containers(const struct boot_plan *p, struct lowmem *low,
 {
     struct buf data = {.max = BOOT_KERNEL_GPA};
     gpa_t at;
-    container_write(&data, &p->config->container, &p->config->stdio);
+    container_write(&data, p->config);
     int rc = data.failed;
     void *to = NULL;
     if (rc != 0)
@@ -187,7 +187,7 @@ int boot_write_blob(const struct vm_config *c, int fd, struct err *e)
     buf_add(&data, tree, (size_t)size);
     pad8(&data);
     b.cont_gpa = data.size;
-    container_write(&data, &c->container, &c->stdio);
+    container_write(&data, c);
     b.cont_size = data.size - b.cont_gpa;
     int rc = data.failed;
     if (rc == 0) {

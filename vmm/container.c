@@ -47,9 +47,34 @@ static void add_file_bodies(struct buf *b, const json_t *files)
     }
 }
 
-void container_write(struct buf *b, const struct config_container *c,
-                     const struct config_stdio *stdio)
+static struct boot_addr boot_addr(const struct config_addr *a)
 {
+    struct boot_addr out = {.prefix = a->prefix};
+    memcpy(out.b, a->b, sizeof(out.b));
+    return out;
+}
+
+static void add_netifs(struct buf *b, const struct vm_config *config)
+{
+    for (unsigned i = 0; i < config->net_count; i++) {
+        const struct config_net *c = &config->net[i];
+        struct boot_netif n = {.addr_count = (uint8_t)c->addr_count,
+                               .gateway_count = (uint8_t)c->gateway_count,
+                               .mtu = c->mtu};
+        memcpy(n.name, c->name, sizeof(n.name));
+        memcpy(n.mac, c->mac, sizeof(n.mac));
+        for (unsigned k = 0; k < c->addr_count; k++)
+            n.addr[k] = boot_addr(&c->addr[k]);
+        for (unsigned k = 0; k < c->gateway_count; k++)
+            n.gateway[k] = boot_addr(&c->gateway[k]);
+        buf_add(b, &n, sizeof(n));
+    }
+}
+
+void container_write(struct buf *b, const struct vm_config *config)
+{
+    const struct config_container *c = &config->container;
+    const struct config_stdio *stdio = &config->stdio;
     static const char zero[8];
     size_t start = b->size;
     struct boot_container r = {
@@ -67,12 +92,15 @@ void container_write(struct buf *b, const struct config_container *c,
         .cols = stdio->cols,
         .nofile_soft = c->nofile[0],
         .nofile_hard = c->nofile[1],
+        .netif_count = config->net_count,
     };
     memcpy(r.gids, c->gids, sizeof(r.gids));
     r.strings_off =
-        (uint32_t)(sizeof(r) + r.file_count * sizeof(struct boot_file));
+        (uint32_t)(sizeof(r) + r.file_count * sizeof(struct boot_file) +
+                   r.netif_count * sizeof(struct boot_netif));
     buf_add(b, &r, sizeof(r));
     add_file_heads(b, c->files);
+    add_netifs(b, config);
     add_strings(b, c->args);
     add_strings(b, c->env);
     add_string(b, c->cwd);

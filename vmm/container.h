@@ -5,9 +5,7 @@
 #include <stddef.h>
 
 struct buf;
-struct config_container;
-struct config_stdio;
+struct vm_config;
 
-/* Append the record to `b` (check b->failed). */
-void container_write(struct buf *b, const struct config_container *c,
-                     const struct config_stdio *stdio);
+/* Append the record of c->container to `b` (check b->failed). */
+void container_write(struct buf *b, const struct vm_config *c);

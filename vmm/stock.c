@@ -76,7 +76,7 @@ static int make_archive(const struct vm_config *c, struct buf *out,
                         struct err *e)
 {
     struct buf record = {.max = out->max};
-    container_write(&record, &c->container, &c->stdio);
+    container_write(&record, c);
     cpio_add(out, STOCK_DIR, MODE_DIR, NULL, 0);
     cpio_add(out, STOCK_CONTAINER, MODE_FILE, record.data, record.size);
     cpio_end(out);

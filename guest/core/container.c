@@ -21,6 +21,7 @@
 #include "guest/fs/inode.h"
 #include "guest/fs/namei.h"
 #include "guest/fs/tty.h"
+#include "guest/net/boot.h"
 #include "guest/virtio/console.h"
 
 /* What is left of the record's strings. The record is the monitor's, so it is
@@ -32,6 +33,7 @@ struct strings {
 struct container {
     struct boot_container rec;
     const struct boot_file *files;
+    const struct boot_netif *netifs;
     struct strings rest; /* after hostname */
     const char *argv;    /* argc strings one after another */
     const char *envv;
@@ -63,11 +65,15 @@ static void container_read(struct container *c)
         panic("boot data: there is no container");
     memcpy(&c->rec, base, sizeof(c->rec));
     const struct boot_container *r = &c->rec;
-    uint64_t strings = sizeof(*r) + (uint64_t)r->file_count * 8;
+    uint64_t netifs =
+        sizeof(*r) + (uint64_t)r->file_count * sizeof(struct boot_file);
+    uint64_t strings =
+        netifs + (uint64_t)r->netif_count * sizeof(struct boot_netif);
     if (r->size > room || r->strings_off > r->size ||
         strings > r->strings_off || r->gid_count > BOOT_GID_MAX || r->argc == 0)
         panic("boot data: container record is malformed");
     c->files = (const void *)(base + sizeof(*r));
+    c->netifs = (const void *)(base + netifs);
     struct strings s = {base + r->strings_off, base + r->size};
     c->argv = s.at;
     for (uint32_t i = 0; i < r->argc; i++)
@@ -258,6 +264,8 @@ void container_start(void)
         container_fail("the root file system", r);
     container_files(c);
     (void)uts_set_hostname(c->hostname, strlen(c->hostname));
+    for (uint32_t i = 0; i < c->rec.netif_count; i++)
+        netif_configure(&c->netifs[i]);
     container_cwd(c);
     container_cred(c);
     container_stdio(c);

@@ -69,7 +69,8 @@ void record_read(struct record *r)
         malformed();
     memcpy(&r->head, data, sizeof(r->head));
     const struct boot_container *h = &r->head;
-    uint64_t heads = (uint64_t)h->file_count * sizeof(struct boot_file);
+    uint64_t heads = (uint64_t)h->file_count * sizeof(struct boot_file) +
+                     (uint64_t)h->netif_count * sizeof(struct boot_netif);
     if (h->size > size || h->strings_off > h->size || h->argc == 0 ||
         h->gid_count > BOOT_GID_MAX || sizeof(*h) + heads > h->strings_off)
         malformed();

@@ -96,7 +96,7 @@ static void write_address(const struct virtio_device *d, uint32_t reg,
     mmio_write(d, reg + 4, (uint32_t)(pa >> 32));
 }
 
-/* 4.2.3.2, one queue. Rings of up to 128 descriptors fit one page. */
+/* 4.2.3.2, one queue. */
 static int queue_start(struct virtio_device *d, uint32_t index, uint16_t max)
 {
     struct virtq *q = &d->queues[index];
@@ -106,13 +106,15 @@ static int queue_start(struct virtio_device *d, uint32_t index, uint16_t max)
         return -ENODEV;
     while ((size & (size - 1)) != 0)
         size &= size - 1;
-    paddr_t ring = page_alloc(0, PAGE_ZERO);
+    uint64_t used =
+        ROUND_UP(VIRTQ_DESC_SIZE(size) + VIRTQ_AVAIL_SIZE(size), UINT64_C(4));
+    unsigned order = 0;
+    while (used + VIRTQ_USED_SIZE(size) > PAGE_SIZE << order)
+        order++;
+    paddr_t ring = page_alloc(order, PAGE_ZERO);
     if (ring == 0)
         return -ENOMEM;
     virtq_init(q, d, (uint16_t)index, (uint16_t)size);
-    uint64_t used =
-        ROUND_UP(VIRTQ_DESC_SIZE(size) + VIRTQ_AVAIL_SIZE(size), UINT64_C(4));
-    KASSERT(used + VIRTQ_USED_SIZE(size) <= PAGE_SIZE);
     q->desc = page_virt(ring);
     q->avail = (char *)q->desc + VIRTQ_DESC_SIZE(size);
     q->used = (char *)q->desc + used;
@@ -185,13 +187,19 @@ int virtio_start(struct virtio_device *d, uint64_t want, uint32_t count,
 void virtio_config_read(struct virtio_device *d, uint32_t off, void *to,
                         uint32_t size)
 {
-    uint8_t *out = to;
-    if (d->preset) {
-        memset(to, 0, size);
-        if (d->config != NULL && off < d->config_size)
-            memcpy(to, d->config + off, MIN(size, d->config_size - off));
+    if (!d->preset) {
+        virtio_config_now(d, off, to, size);
         return;
     }
+    memset(to, 0, size);
+    if (d->config != NULL && off < d->config_size)
+        memcpy(to, d->config + off, MIN(size, d->config_size - off));
+}
+
+void virtio_config_now(const struct virtio_device *d, uint32_t off, void *to,
+                       uint32_t size)
+{
+    uint8_t *out = to;
     const char *at = page_virt(d->regs + VIRTIO_MMIO_REG_CONFIG + off);
     uint32_t before;
     do { /* 4.2.2.2: until nothing changed while we read */
@@ -199,6 +207,15 @@ void virtio_config_read(struct virtio_device *d, uint32_t off, void *to,
         for (uint32_t i = 0; i < size; i++)
             out[i] = arch_mmio_read8(at + i);
     } while (mmio_read(d, VIRTIO_MMIO_REG_CONFIG_GENERATION) != before);
+}
+
+int virtio_config_irq(struct virtio_device *d, struct irq_handler *h)
+{
+    uint32_t size;
+    const void *irqs = fdt_prop(&d->node, "interrupts", &size);
+    if (!d->preset || irqs == NULL || size < ARCH_IRQ_CELLS * 4)
+        return d->preset ? -EINVAL : 0;
+    return irq_attach(arch_irq_line(irqs, 0), h);
 }
 
 /* --- discovery --- */
@@ -231,6 +248,7 @@ static void device_init(struct virtio_device *d)
     switch (d->id) {
     case VIRTIO_ID_CONSOLE: virtio_console_init(d); break;
     case VIRTIO_ID_BLK: virtio_blk_init(d); break;
+    case VIRTIO_ID_NET: virtio_net_init(d); break;
     case VIRTIO_ID_RNG: virtio_rng_init(d); break;
     default: klog(KLOG_DEBUG, "virtio: no driver for device %u", d->id); break;
     }

@@ -50,6 +50,7 @@ struct virtio_device {
 void virtio_init(void);
 void virtio_blk_init(struct virtio_device *d);
 void virtio_console_init(struct virtio_device *d);
+void virtio_net_init(struct virtio_device *d);
 void virtio_rng_init(struct virtio_device *d);
 
 /* Preset: what the monitor chose; else what the device offers. */
@@ -60,6 +61,13 @@ int virtio_start(struct virtio_device *d, uint64_t want, uint32_t count,
                  uint16_t max);
 void virtio_config_read(struct virtio_device *d, uint32_t off, void *to,
                         uint32_t size);
+
+/* The same as it is now: exits, for preset devices too. */
+void virtio_config_now(const struct virtio_device *d, uint32_t off, void *to,
+                       uint32_t size);
+/* `h` runs when the configuration changed; devices that are not preset: never.
+ * 0 or -errno. */
+int virtio_config_irq(struct virtio_device *d, struct irq_handler *h);
 
 /* Add a request: `out` device-readable elements, then `in` writable ones.
  * -EAGAIN when the ring is full. `cookie` (not NULL) comes back by

@@ -1,6 +1,6 @@
 # libFuzzer targets of vmm/, each with its corpus.
 if(LIMPET_FUZZ)
-  foreach(name virtio_queue config load ctl)
+  foreach(name virtio_queue virtio_net config load ctl)
     add_executable(vmm_${name}_fuzz
       ${CMAKE_SOURCE_DIR}/tests/fuzz/vmm_${name}_fuzz.c)
     target_link_libraries(vmm_${name}_fuzz PRIVATE vmm_fake vmm_core)

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buf b = {.max = 1 << 20};
     if (config_parse(&c, (const char *)data, size, &e) == 0) {
         (void)config_fds(&c, fds, 256);
-        container_write(&b, &c.container, &c.stdio);
+        container_write(&b, &c);
     }
     buf_fini(&b);
     config_fini(&c);

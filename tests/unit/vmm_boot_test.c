@@ -21,6 +21,9 @@
 
 static const char config_text[] =
     "{\"version\":1,\"memory\":67108864,\"vcpus\":3,\"stdio\":{},"
+    "\"net\":[{\"fd\":3,\"frames\":\"tap\",\"name\":\"eth7\",\"mtu\":9000,"
+    "\"mac\":\"02:00:00:00:00:05\",\"addresses\":[\"10.0.0.2/24\"],"
+    "\"gateways\":[\"fe80::1\"]}],"
     "\"containers\":[{\"args\":[\"/bin/sh\",\"-c\"],\"env\":[\"A=b\"],"
     "\"gids\":[4,5],\"files\":[{\"path\":\"/f\",\"mode\":420,"
     "\"data\":\"xyz\"}]}]}";
@@ -167,10 +170,21 @@ static void boot_info_is_consistent(void **state)
     assert_true(b.fdt_gpa + b.fdt_size <= b.low_end);
     assert_true(b.vif_gpa == f.entry.vif && b.vif_gpa % 4096 == 0);
     assert_int_equal(f.entry.info, BOOT_PHYSMAP_X86 + BOARD_BOOT_INFO);
-    const struct boot_container *c = gmem_at(&f.mem, gpa(b.cont_gpa), 256);
+    const struct boot_container *c = gmem_at(&f.mem, gpa(b.cont_gpa), 512);
     assert_int_equal(c->size, b.cont_size);
     assert_int_equal(c->argc, 2);
     assert_int_equal(c->gids[1], 5);
+    assert_int_equal(c->netif_count, 1);
+    const struct boot_netif *n =
+        (const void *)((const char *)c + sizeof(*c) + 8 * c->file_count);
+    assert_string_equal(n->name, "eth7");
+    assert_int_equal(n->mac[5], 5);
+    assert_int_equal(n->mtu, 9000);
+    assert_int_equal(n->addr_count, 1);
+    assert_int_equal(n->addr[0].prefix, 24);
+    assert_memory_equal(n->addr[0].b + 10, "\xff\xff\x0a\0\0\2", 6);
+    assert_int_equal(n->gateway_count, 1);
+    assert_int_equal(n->gateway[0].b[15], 1);
     static const char strings[] = "/bin/sh\0-c\0A=b\0/\0limpet\0/f\0xyz";
     assert_memory_equal((const char *)c + c->strings_off, strings,
                         sizeof(strings) - 1);

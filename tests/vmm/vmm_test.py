@@ -413,7 +413,7 @@ def case_blob():
         data = blob.read()
     magic, version, size, platform, cpus, fdt, fdt_size, cont, cont_size = \
         struct.unpack_from("<QIIIIQQQQ", data)
-    assert (magic, version, size) == (0x3154504D494C4C21, 1, 256)
+    assert (magic, version, size) == (0x3154504D494C4C21, 2, 256)
     assert (platform, cpus) == (3, 1) and len(data) == cont + cont_size
     assert struct.unpack_from(">II", data, fdt) == (0xD00DFEED, fdt_size)
     rec = data[cont:]

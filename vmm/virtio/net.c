@@ -38,10 +38,11 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-/* The fd is watched for what can be done about it. */
+/* The fd is watched for what can be done about it; a tap for its end, too,
+ * which epoll tells of with any event. */
 static void want(struct virtio_net *n, bool throttled)
 {
-    uint32_t events = 0;
+    uint32_t events = n->frames == VIRTIO_NET_TAP ? EPOLLRDHUP : 0;
     if (n->gone)
         return;
     if (!n->rx.starved && !throttled && n->vd.queue[RXQ].ready)
@@ -263,7 +264,7 @@ static void fd_ready(struct loop_source *s, uint32_t events)
      * would be reported for ever. */
     uint32_t fatal = n->frames == VIRTIO_NET_PACKET ? (uint32_t)EPOLLHUP
                                                     : EPOLLHUP | EPOLLERR;
-    if ((events & fatal) != 0 && !n->gone && (n->source.events & EPOLLIN) != 0)
+    if ((events & fatal) != 0 && !n->gone && n->source.events != 0)
         link_down(n);
 }
 

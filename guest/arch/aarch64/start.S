@@ -190,10 +190,10 @@ empty_root:
 boot_stack:
     .skip ARM_STACK
 
-/* How a loader knows that this ELF speaks abi/boot.h: version 1. */
+/* How a loader knows that this ELF speaks abi/boot.h: version 2. */
 .section .note.limpet, "a", @note
 .balign 4
 .long 8, 4, 1
 .asciz "Limpet"
 .balign 4
-.long 1
+.long 2

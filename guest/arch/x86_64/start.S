@@ -19,10 +19,10 @@ _start:
     ud2
 .size _start, . - _start
 
-/* How a loader knows that this ELF speaks abi/boot.h: version 1. */
+/* How a loader knows that this ELF speaks abi/boot.h: version 2. */
 .section .note.limpet, "a", @note
 .balign 4
 .long 8, 4, 1
 .asciz "Limpet"
 .balign 4
-.long 1
+.long 2

@@ -8,7 +8,7 @@
     .long 7, 4, 1
     .asciz "Limpet"
     .balign 4
-    .long 1                     /* BOOT_VERSION */
+    .long 2                     /* BOOT_VERSION */
 
     .section .text.start, "ax"
     .globl toy_start, toy_start_other

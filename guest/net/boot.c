@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Interfaces as the boot data say. */
+#include "guest/net/boot.h"
+
+#include "abi/boot.h"
+#include "abi/linux/netdev.h"
+
+#include "guest/core/klib.h"
+#include "guest/core/log.h"
+#include "guest/net/netif.h"
+#include "guest/net/route.h"
+
+static struct netif *find(const uint8_t mac[6])
+{
+    for (unsigned i = 0; i < netif_count(); i++) {
+        struct netif *n = netif_at(i);
+        if (n->ethernet && memcmp(n->mac, mac, sizeof(n->mac)) == 0)
+            return n;
+    }
+    return NULL;
+}
+
+static struct ip_addr address(const struct boot_addr *a)
+{
+    struct ip_addr out;
+    memcpy(out.b, a->b, sizeof(out.b));
+    return out;
+}
+
+static void add_address(struct netif *n, const struct boot_addr *b)
+{
+    struct netif_addr a = {.addr = address(b), .prefix = b->prefix};
+    a.scope =
+        ip_is_link_local(&a.addr) ? LX_RT_SCOPE_LINK : LX_RT_SCOPE_UNIVERSE;
+    spin_lock(&n->lock);
+    if (n->addr_count < NETIF_ADDRS)
+        n->addrs[n->addr_count++] = a;
+    spin_unlock(&n->lock);
+}
+
+static void add_gateway(const struct netif *n, const struct boot_addr *b)
+{
+    struct ip_addr gateway = address(b);
+    struct route r = {.dst = ip_is4(&gateway) ? ip_any4 : ip_any6,
+                      .gateway = gateway,
+                      .oif = n->index,
+                      .protocol = LX_RTPROT_BOOT,
+                      .scope = LX_RT_SCOPE_UNIVERSE,
+                      .type = LX_RTN_UNICAST};
+    r.src = r.dst; /* any */
+    int e = route_add(&r);
+    if (e < 0)
+        klog(KLOG_ERROR, "%s: gateway cannot be used: error %d", n->name, -e);
+}
+
+void netif_configure(const struct boot_netif *b)
+{
+    struct netif *n = find(b->mac);
+    if (n == NULL) {
+        klog(KLOG_ERROR, "boot data: %.16s: there is no such device", b->name);
+        return;
+    }
+    memcpy(n->name, b->name, sizeof(b->name));
+    n->name[sizeof(n->name) - 1] = '\0';
+    if (b->mtu != 0)
+        n->mtu = b->mtu;
+    for (unsigned i = 0; i < MIN(b->addr_count, ARRAY_COUNT(b->addr)); i++)
+        add_address(n, &b->addr[i]);
+    for (unsigned i = 0; i < MIN(b->gateway_count, ARRAY_COUNT(b->gateway));
+         i++)
+        add_gateway(n, &b->gateway[i]);
+}

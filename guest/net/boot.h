@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the monitor says about an interface (abi/boot.h). */
+#pragma once
+
+struct boot_netif;
+
+/* The interface with its MAC address gets its name, MTU, addresses and routes.
+ * Before programs run. */
+void netif_configure(const struct boot_netif *b);
