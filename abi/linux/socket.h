@@ -60,7 +60,9 @@
 #define LX_MSG_WAITALL      0x100u
 #define LX_MSG_ERRQUEUE     0x2000u
 #define LX_MSG_NOSIGNAL     0x4000u
+#define LX_MSG_MORE         0x8000u
 #define LX_MSG_WAITFORONE   0x10000u
+#define LX_MSG_FASTOPEN     0x20000000u
 #define LX_MSG_CMSG_CLOEXEC 0x40000000u
 
 #define LX_SCM_RIGHTS      1

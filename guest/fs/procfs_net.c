@@ -4,6 +4,7 @@
 
 #include "guest/core/klib.h"
 #include "guest/fs/procfs.h"
+#include "guest/net/tcp.h"
 #include "guest/net/unix.h"
 
 #define NET_HEADING(fn, heading)                                               \
@@ -35,8 +36,8 @@ NET_HEADING(show_if_inet6, "")
 
 static const struct pseudo_node net_nodes[] = {
     PROC_REG("dev", 0444, show_dev),
-    PROC_REG("tcp", 0444, show_tcp),
-    PROC_REG("tcp6", 0444, show_tcp6),
+    PROC_REG("tcp", 0444, tcp_show),
+    PROC_REG("tcp6", 0444, tcp6_show),
     PROC_REG("udp", 0444, show_tcp),
     PROC_REG("udp6", 0444, show_tcp6),
     PROC_REG("unix", 0444, unix_show),

@@ -82,14 +82,14 @@ static bool both_on(const struct inet_sock *a, const struct inet_sock *b,
     return socket_option_on(&a->s, option) && socket_option_on(&b->s, option);
 }
 
-/* May both have the port? socket(7): SO_REUSEADDR, SO_REUSEPORT. */
+/* May `a` have the port that `b` has? socket(7): SO_REUSEADDR, SO_REUSEPORT. A
+ * listener may come after its old connections, but not beside another. */
 static bool may_share(const struct inet_sock *a, const struct inet_sock *b)
 {
     if (both_on(a, b, LX_SO_REUSEPORT) && a->uid == b->uid)
         return true;
     return both_on(a, b, LX_SO_REUSEADDR) &&
-           (a->s.type != LX_SOCK_STREAM ||
-            (!a->s.listening && !b->s.listening));
+           (a->s.type != LX_SOCK_STREAM || !b->s.listening);
 }
 
 /* An IPv6 socket bound to any, if not v6only, stands for IPv4 too. */

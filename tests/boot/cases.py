@@ -6,6 +6,7 @@ files under chroot must give the same stdout, stderr and exit code."""
 import os
 
 import programs
+import servers
 
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, "?")
 OTHER = "arm64" if ARCH == "amd64" else "amd64"
@@ -239,5 +240,6 @@ CONFORM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../guest/con
 CASES += [Case("conform_" + name[:-2], "conform", "/glibc/" + name[:-2], lines=True)
           for name in sorted(os.listdir(CONFORM)) if name.endswith(".c")]
 CASES += programs.cases(Case)
+CASES += servers.cases(Case)
 CASES.append(Case("conform_musl", "conform", "/all", "/musl", lines=True, slow=True,
                   only=("amd64", "the cross build has no musl")))
