@@ -165,6 +165,9 @@ static const struct {
     {NULL, "LIMPET_LIBEXEC",
      "Directory of limpet-vmm, limpet-image and the guest kernel; default: "
      "../libexec/limpet from where limpet is, else where it is."},
+    {NULL, "LIMPET_MAX_LAYER_SIZE",
+     "Bytes that a layer may unpack to, such as 4G; default: 1100 times its "
+     "size, or 1 GiB if that is more."},
     {NULL, "LIMPET_BOARDS", "Directory of board profiles."},
     {NULL, "NO_COLOR", "No colours, whatever its value."},
     {"FILES", "/var/lib/limpet, ~/.local/share/limpet",
@@ -181,8 +184,9 @@ int cli_print_man(void)
                  ".SH SYNOPSIS\n.B limpet\n.I VERB\n.RI [ FLAGS ]\n"
                  ".RI [ ARGUMENTS ]\n"
                  ".SH DESCRIPTION\nEach container runs in a micro\\-VM of its "
-                 "own, under a kernel that speaks the Linux ABI. IMAGE is "
-                 "oci:DIR[:TAG], oci\\-archive:FILE[:TAG] or "
+                 "own, under a kernel that speaks the Linux ABI. IMAGE is a "
+                 "registry's NAME[:TAG|@DIGEST], an ID, oci:DIR[:TAG], "
+                 "oci\\-archive:FILE[:TAG] or "
                  "docker\\-archive:FILE[:TAG]. CONTAINER is a name, an ID, or "
                  "the unique beginning of one.\n"
                  ".SH VERBS\n",

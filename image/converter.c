@@ -179,7 +179,12 @@ static int converter_wait(struct converter *c, int timeout_ms, struct err *e)
         struct converter_slot *s = &c->slots[i];
         if (fds[i].revents != 0)
             code = converter_on_result(s, e);
-        if (code == 0 && s->lock >= 0 && s->answered && s->finished)
+        /* Who stopped reading has a full pipe, and no answer comes then. */
+        bool fatal = s->finished && !s->answered && s->result.code < 0 &&
+                     s->result.code != -EBADMSG && s->result.code != -ENODATA;
+        if (fatal)
+            s->download.code = 0;
+        if (code == 0 && s->lock >= 0 && s->finished && (s->answered || fatal))
             code = converter_settle(c, s, e);
     }
     return code;

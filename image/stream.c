@@ -9,9 +9,14 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/parse.h"
 #include "base/path.h"
 
-enum { STREAM_CHUNK_SIZE = 256 << 10 };
+enum {
+    STREAM_CHUNK_SIZE = 256 << 10,
+    STREAM_RATIO_MAX = 1100,
+    STREAM_UNPACKED_MIN = 1 << 30, /* that much any layer may have */
+};
 
 struct stream {
     struct stream_spec spec;
@@ -19,6 +24,8 @@ struct stream {
     EVP_MD_CTX *blob; /* of the bytes read; NULL when nobody asked */
     EVP_MD_CTX *diff; /* of the bytes handed out; NULL: they are the blob */
     uint64_t done;    /* bytes of the blob read */
+    uint64_t out;     /* bytes handed out */
+    uint64_t most;    /* of them; a bomb has more */
     uint32_t left;    /* of the pipe's current chunk */
     bool ended;       /* nothing more to hand out */
     int code;         /* first read error, negative errno */
@@ -142,6 +149,23 @@ static int stream_open(struct stream *s, struct err *e)
     return 0;
 }
 
+/* What it may unpack to: as configured, or by what its descriptor says. deflate
+ * cannot do better than 1032 to 1, and so nothing honest needs more. */
+static int stream_limit(struct stream *s, struct err *e)
+{
+    const char *text = getenv("LIMPET_MAX_LAYER_SIZE");
+    s->most = STREAM_UNPACKED_MIN;
+    if (s->spec.size > STREAM_UNPACKED_MIN / STREAM_RATIO_MAX)
+        s->most = s->spec.size < UINT64_MAX / STREAM_RATIO_MAX
+                      ? s->spec.size * STREAM_RATIO_MAX
+                      : UINT64_MAX;
+    if (text != NULL && parse_size(text, &s->most) < 0)
+        return err_set(e, -EINVAL,
+                       "LIMPET_MAX_LAYER_SIZE: %.40s: not a size such as 4G",
+                       text);
+    return 0;
+}
+
 int stream_new(const struct stream_spec *spec, struct stream **out,
                struct err *e)
 {
@@ -149,7 +173,9 @@ int stream_new(const struct stream_spec *spec, struct stream **out,
     if (s == NULL)
         return err_set(e, -ENOMEM, "%s: out of memory", spec->name);
     s->spec = *spec;
-    int code = stream_open(s, e);
+    int code = stream_limit(s, e);
+    if (code == 0)
+        code = stream_open(s, e);
     if (code < 0) {
         code = stream_blame(s, code, e);
         stream_free(s);
@@ -177,6 +203,13 @@ ssize_t stream_next(struct stream *s, const void **data, struct err *e)
         return stream_fail(s, e);
     if (s->diff != NULL && EVP_DigestUpdate(s->diff, *data, size) != 1)
         return err_set(e, -ENOMEM, "%s: hashing failed", s->spec.name);
+    s->out += size;
+    if (s->out > s->most)
+        return err_set(e, -EFBIG,
+                       "%s: unpacks to more than %llu bytes from %llu; if that "
+                       "is right, set LIMPET_MAX_LAYER_SIZE",
+                       s->spec.name, (unsigned long long)s->most,
+                       (unsigned long long)s->spec.size);
     return (ssize_t)size;
 }
 

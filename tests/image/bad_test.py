@@ -324,6 +324,29 @@ class Layers(Bad):
             l.add(l.blob(doc))
             self.refused("oci:" + l.path, sha(cut))
 
+    def test_bombs(self):
+        """By what the descriptor declares, and by what was configured. The
+        files are equal: unlike their stream they fit on any disk."""
+        l = Layout(self.dir + "/zstd")
+        mib = entry("f", data=bytes(1 << 20))
+        layer = subprocess.run(
+            ["zstd", "-qc"], input=b"".join(x.tobuf() + d for x, d in [mib]) * 1100 +
+            bytes(1024), stdout=subprocess.PIPE, check=True).stdout
+        m = l.manifest([GOOD], how="none")
+        with open(l.blob_path(m["digest"])) as f:
+            doc = json.load(f)
+        doc["layers"][0] = l.blob(layer)
+        l.add(l.blob(doc))
+        self.refused("oci:" + l.path, sha(layer), "more than 1073741824 bytes")
+        self.assertEqual(self.store_files(), [])
+        for how in ("gzip", "zstd", "none"):
+            l = self.layout(tar(entry("f", data=bytes(3 << 20))), name=how + "2", how=how)
+            self.refused("oci:" + l.path, "more than 2097152 bytes", "LIMPET_MAX_LAYER_SIZE",
+                         env=dict(os.environ, LIMPET_MAX_LAYER_SIZE="2M"))
+            self.assertEqual(self.store_files(), [])
+            self.ensure("oci:" + l.path, env=dict(os.environ, LIMPET_MAX_LAYER_SIZE="4M"))
+            shutil.rmtree(self.root)
+
     def test_owners_devices_attributes(self):
         self.refuse_layer("owner", name="o", entries=[
             entry("f", uid=1 << 33)])
