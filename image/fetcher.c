@@ -269,7 +269,7 @@ static void fetcher_on_end(struct fetcher *f, struct transfer *t, CURLcode r)
         fetcher_fail(t);
         return;
     }
-    if (r == CURLE_OK) {
+    if (r == CURLE_OK || r == CURLE_WRITE_ERROR) { /* enough of an error */
         fetcher_on_status(f, t);
         return;
     }

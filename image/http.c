@@ -175,6 +175,14 @@ int http_error(CURLcode code, const char *detail,
                const struct registry_endpoint *to, struct err *e)
 {
     const char *why = detail[0] != '\0' ? detail : curl_easy_strerror(code);
+    bool invalid = strstr(why, "expired") != NULL ||
+                   strstr(why, "not yet valid") != NULL ||
+                   strstr(why, "subject name") != NULL;
+    if (code == CURLE_PEER_FAILED_VERIFICATION && invalid)
+        return err_set(e, -EACCES,
+                       "%s: %.200s; who runs it must mend that, or "
+                       "--tls-verify=false",
+                       to->host, why);
     if (code == CURLE_PEER_FAILED_VERIFICATION ||
         code == CURLE_SSL_CACERT_BADFILE)
         return err_set(e, -EACCES,
@@ -302,6 +310,9 @@ static int http_fetch_token(CURL *c, const struct http_query *q,
         (void)curl_easy_setopt(c, CURLOPT_PASSWORD, creds->password);
     }
     CURLcode r = curl_easy_perform(c);
+    if (body.failed != 0)
+        (void)snprintf(detail, sizeof(detail), "more than %d KiB of a token",
+                       HTTP_TOKEN_ANSWER_MAX >> 10);
     long status = 0;
     (void)curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
     int code;

@@ -310,7 +310,10 @@ static void pusher_wait(struct pusher *p)
                      (u->state == UPLOAD_RUNNING && u->paused && !u->throttled);
         if (u->state == UPLOAD_WAITING && u->retry_at - now < wait)
             wait = u->retry_at > now ? u->retry_at - now : 0;
-        if (u->state == UPLOAD_ENDED)
+        bool over =
+            u->state == UPLOAD_DRAINING &&
+            (!u->stream.active || (!u->stream.ended && !u->stream.stopped));
+        if (u->state == UPLOAD_ENDED || over)
             wait = 0;
         if (u->throttled && wait > 20)
             wait = 20;

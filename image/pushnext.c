@@ -329,7 +329,8 @@ void pushnext_answer(struct pushnext *n, struct upload *u, CURLcode r,
 {
     if (u->failed.code != 0) { /* our own callbacks stopped it */
         pushnext_fail(u);
-    } else if (r == CURLE_OK) {
+    } else if (r == CURLE_OK || r == CURLE_WRITE_ERROR) {
+        /* The latter: we had read enough of an answer. */
         pushnext_on_answer(n, u, url);
     } else if (u->step == UPLOAD_PATCH && u->stream.ended) {
         u->state = UPLOAD_DRAINING; /* the fetcher's answer says why */

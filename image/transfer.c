@@ -125,7 +125,7 @@ static size_t transfer_on_body(char *data, size_t one, size_t count, void *arg)
     if (t->status != 200 && t->status != 206) {
         size_t room = TRANSFER_TROUBLE_MAX - 1 - t->trouble.size;
         buf_add(&t->trouble, data, n < room ? n : room);
-        return n;
+        return n <= room ? n : 0; /* it may have no end */
     }
     if (t->pipe < 0) {
         buf_add(&t->body, data, n);

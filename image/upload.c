@@ -114,7 +114,7 @@ static size_t upload_on_body(char *data, size_t one, size_t count, void *arg)
     size_t n = one * count;
     size_t room = UPLOAD_TROUBLE_MAX - 1 - u->trouble.size;
     buf_add(&u->trouble, data, n < room ? n : room);
-    return n;
+    return n <= room ? n : 0; /* it may have no end */
 }
 
 static void upload_on_status(struct upload *u, const char *line, size_t n)

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import erofs
@@ -13,6 +14,8 @@ import erofs
 os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")
 
 PROGRAM = sys.argv[1] if len(sys.argv) > 1 else "limpet-image"
+with open(PROGRAM, "rb") as f:
+    SANITIZED = b"__asan_init" in f.read()  # it has much more memory then
 
 
 class Case(unittest.TestCase):
@@ -73,6 +76,30 @@ class Case(unittest.TestCase):
                 if not f.startswith("layers/")] if root is None else []
         self.assertEqual(left, [])
         return p.stderr
+
+
+def peak_kib(argv, **kw):
+    """(exit code, stderr, the most memory that any of its processes had)."""
+    p = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **kw)
+    peaks = {}
+    while p.poll() is None:
+        try:
+            pids = {p.pid}
+            for _ in range(3):  # children, and theirs
+                for d in filter(str.isdigit, os.listdir("/proc")):
+                    with open("/proc/%s/stat" % d) as f:
+                        if int(f.read().rpartition(")")[2].split()[1]) in pids:
+                            pids.add(int(d))
+            for pid in pids:
+                with open("/proc/%d/status" % pid) as f:
+                    text = f.read()
+                if "limpet" in text.split("\n")[0] and "VmHWM" in text:
+                    peaks[pid] = int(text.split("VmHWM:")[1].split()[0])
+        except (OSError, ProcessLookupError):
+            pass
+        time.sleep(0.01)
+    with p.stderr:
+        return p.returncode, p.stderr.read(), max(peaks.values(), default=0)
 
 
 def main():

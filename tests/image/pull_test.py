@@ -191,18 +191,18 @@ class Registries(Pull):
             f.write("{")
         self.fails(r.host + "/a/three:1", ".docker/config.json", root=self.dir + "/s2")
 
-    def test_expired_certificate(self):
+    def test_bad_certificates(self):
+        """Expired, and somebody else's: no advice to trust a CA helps there."""
         r = registry.Registry(self.dir + "/r", tls=True)
         r.stop()
-        registry.make_certs(r.folder + "/certs", days=-1)
-        shutil.copy(r.folder + "/certs/ca.crt", r.folder + "/trust/ca.crt")
-        with open(r.log, "a") as log:
-            r.process = subprocess.Popen(["docker-registry", "serve", r.folder + "/config.yml"],
-                                         stdout=log, stderr=log)
-        self.addCleanup(r.stop)
-        time.sleep(0.5)
-        self.fails(r.host + "/public/three:1", "expired",
-                   flags=("--cert-dir", r.folder + "/trust"))
+        for how, word in (({"days": -1}, "expired"), ({"names": "DNS:x.example"}, "subject name")):
+            registry.make_certs(r.folder + "/certs", **how)
+            shutil.copy(r.folder + "/certs/ca.crt", r.folder + "/trust/ca.crt")
+            r.start()
+            self.addCleanup(r.stop)
+            self.fails(r.host + "/public/three:1", word, "--tls-verify",
+                       flags=("--cert-dir", r.folder + "/trust"))
+            r.stop()
 
     def test_mirrors(self):
         other = registry.Registry(self.dir + "/mirror")
@@ -275,6 +275,74 @@ class Faults(Pull):
         self.fails(self.proxy(big).host + "/public/three:1", "more bytes")
         lying = lambda h, path, n: self.layer(path) and h.forward(length=1 << 40)
         self.fails(self.proxy(lying).host + "/public/three:1", "transfer closed")
+
+    def endless(self, where, status):
+        """A body without an end where `where(path)`."""
+        def fault(h, path, n):
+            if not where(path):
+                return False
+            h.send_response(status)
+            h.end_headers()
+            while True:
+                h.wfile.write(b" " * 65536)
+        return self.proxy(fault).host + "/public/three:1"
+
+    def test_endless_bodies(self):
+        self.fails(self.endless(lambda p: "/manifests/" in p, 403), "access denied")
+        self.fails(self.endless(lambda p: "/manifests/" in p, 404), "not found")
+        self.fails(self.endless(self.layer, 404), "not found")
+        self.fails(self.endless(lambda p: p.endswith(self.layers()[0]), 200), "more bytes")
+        p = self.proxy(lambda h, path, n: "/v2/" in path and h.say(
+            401, WWW_Authenticate='Bearer realm="http://%s/token"' % p.host) or
+            self.spew(h))
+        self.fails(p.host + "/public/three:1", "64 KiB of a token")
+
+    @staticmethod
+    def spew(h):
+        h.send_response(200)
+        h.end_headers()
+        while True:
+            h.wfile.write(b" " * 65536)
+
+    def test_layer_bombs(self):
+        """A limit that was set holds for what arrives; nothing is left."""
+        bomb = Layout(self.dir + "/b").image(tar(entry("z", data=bytes(8 << 20))), how="zstd")
+        self.plain.push(bomb.path, "public/bomb:1")
+        ref = self.plain.host + "/public/bomb:1"
+        self.fails(ref, "unpacks to more than 1048576 bytes", "LIMPET_MAX_LAYER_SIZE",
+                   env={"LIMPET_MAX_LAYER_SIZE": "1M"})
+        self.assertEqual(self.store_files(), [])
+        self.fails(ref, "not a size", env={"LIMPET_MAX_LAYER_SIZE": "much"})
+        self.pulled(ref, env={"LIMPET_MAX_LAYER_SIZE": "9M"})
+
+    def test_worker_stops_reading(self):
+        """What it was still to be sent is more than its pipe holds."""
+        noise = random.Random(3).randbytes(12 << 20)
+        big = Layout(self.dir + "/b").image(tar(entry("z", data=noise)))
+        self.plain.push(big.path, "public/big:1")
+        self.fails(self.plain.host + "/public/big:1", "unpacks to more than",
+                   env={"LIMPET_MAX_LAYER_SIZE": "1M"})
+        self.assertEqual(self.store_files(), [])
+
+    def test_100_mib_of_json(self):
+        body = b'{"config":' + b" " * (100 << 20) + b"{}}"
+        p = self.proxy(lambda h, path, n: "/manifests/" in path and h.say(200, body))
+        code, text, peak = harness.peak_kib([harness.PROGRAM, "pull", "--root", self.root,
+                                             p.host + "/public/three:1"])
+        self.assertEqual(code, 125)
+        self.assertIn("larger", text)
+        self.assertTrue(peak < 64 << 10 or harness.SANITIZED, peak)
+
+    def test_bounded_memory(self):
+        """However large a layer is."""
+        noise = random.Random(4).randbytes(64 << 20)
+        big = Layout(self.dir + "/b").image(tar(entry("z", data=noise)), how="none")
+        self.plain.push(big.path, "public/large:1")
+        code, text, peak = harness.peak_kib([
+            harness.PROGRAM, "pull", "--root", self.root, "--arch", "amd64", "--limit-rate",
+            "64M", self.plain.host + "/public/large:1"])
+        self.assertEqual(code, 0, text)
+        self.assertTrue(1000 < peak < 64 << 10 or harness.SANITIZED, peak)
 
     def test_endless_document(self):
         def fault(h, path, n):

@@ -36,8 +36,8 @@ def openssl(*args):
                    stderr=subprocess.DEVNULL)
 
 
-def make_certs(folder, days=30):
-    """ca.crt for clients; server.crt and server.key for 127.0.0.1."""
+def make_certs(folder, days=30, names="DNS:localhost,IP:127.0.0.1"):
+    """ca.crt for clients; a certificate server.pub, server.pem for `names`."""
     d = folder
     os.makedirs(d, exist_ok=True)
     ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
@@ -46,8 +46,7 @@ def make_certs(folder, days=30):
     openssl("req", *ec, "-subj", "/CN=localhost", "-keyout", d + "/server.pem",
             "-out", d + "/server.csr")
     with open(d + "/ext", "w") as f:
-        f.write("subjectAltName=DNS:localhost,IP:127.0.0.1\n"
-                "basicConstraints=CA:FALSE\n")
+        f.write("subjectAltName=%s\nbasicConstraints=CA:FALSE\n" % names)
     openssl("x509", "-req", "-in", d + "/server.csr", "-CA", d + "/ca.crt",
             "-CAkey", d + "/ca-key.pem", "-CAcreateserial", "-days",
             str(days), "-extfile", d + "/ext", "-out", d + "/server.pub")
@@ -76,7 +75,8 @@ class TokenServer:
                 pass
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,),
+                         daemon=True).start()
 
     def on_get(self, request):
         self.asked += 1
@@ -151,9 +151,14 @@ class Registry:
         with open(self.auth_file, "w") as f:
             json.dump({"auths": {self.host: {"auth": word}}}, f)
         self.log = folder + "/log"
-        with open(self.log, "w") as log:
-            self.process = subprocess.Popen(["docker-registry", "serve", folder + "/config.yml"],
-                                            stdout=log, stderr=log)
+        self.start()
+
+    def start(self):
+        """Until it answers; it may have been stopped before."""
+        with open(self.log, "a") as log:
+            self.process = subprocess.Popen(
+                ["docker-registry", "serve", self.folder + "/config.yml"],
+                stdout=log, stderr=log)
         for _ in range(200):
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -264,7 +269,8 @@ class FaultProxy:
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
         self.host = "127.0.0.1:%d" % self.port
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,),
+                         daemon=True).start()
 
     def stop(self):
         self.server.shutdown()
