@@ -111,6 +111,12 @@ void registry_error_text(const char *text, size_t size, char out[200])
     const json_t *first = json_array_get(json_object_get(doc, "errors"), 0);
     const char *code = json_string_value(json_object_get(first, "code"));
     const char *why = json_string_value(json_object_get(first, "message"));
+    /* Token servers have errors of their own (RFC 6749 and others). */
+    static const char *const others[] = {"details", "error_description",
+                                         "error", "message"};
+    for (size_t i = 0; i < ARRAY_COUNT(others) && code == NULL && why == NULL;
+         i++)
+        why = json_string_value(json_object_get(doc, others[i]));
     if (code != NULL || why != NULL)
         (void)snprintf(out, 200, "%.60s%s%.120s", code != NULL ? code : "",
                        code != NULL && why != NULL ? ": " : "",

@@ -173,6 +173,14 @@ static void error_texts(void **state)
     char out[200];
     registry_error_text(json, sizeof(json) - 1, out);
     assert_string_equal(out, "DENIED: a?b");
+    static const char *const others[] = {
+        "{\"details\":\"why\"}", "{\"error\":\"why\",\"error_code\":\"X\"}",
+        "{\"error\":\"x\",\"error_description\":\"why\"}",
+        "{\"message\":\"why\"}"};
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+        registry_error_text(others[i], strlen(others[i]), out);
+        assert_string_equal(out, "why");
+    }
     registry_error_text("<html>", 6, out);
     assert_string_equal(out, "");
 }
