@@ -290,7 +290,14 @@ class Plain(Push):
         hex_ = self.pulled()
         self.refused(hex_, "127.0.0.1:%d/x/y:1" % registry.free_port(), "connect")
         self.refused(hex_, self.there.host + "/a/b@sha256:" + "1" * 64, "digest")
-        self.refused(hex_, self.there.host + "/Bad:1", "lower case")
+        for name, word in (("/Bad:1", "lower case"), ("/a b:1", "odd"), ("/a//b:1", ""),
+                           ("/a:" + "t" * 129, "tag"), ("/" + "a" * 300, ""), ("/../x", ""),
+                           ("/a\n:1", "odd"), ("/a:b:c", "")):
+            before = len(self.there.requests())
+            p = self.image("push", hex_, self.there.host + name)
+            self.assertEqual((p.returncode, p.stdout, p.stderr.count("\n")), (125, "", 1), p)
+            self.assertIn(word, p.stderr)
+            self.assertEqual(len(self.there.requests()), before)
 
     def test_bounded_memory(self):
         hex_ = self.pulled()
