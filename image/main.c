@@ -203,6 +203,19 @@ static int main_find_arch(struct main_args *a, struct err *e)
     return err_set(e, -EINVAL, "--arch %.40s: use amd64 or arm64", a->arch);
 }
 
+/* `run` needs it: when it had to be pulled, say so as docker does. */
+static int main_ensure(const struct image_request *q, char *hex, struct err *e)
+{
+    struct err ignored;
+    bool there = image_resolve(q, hex, &ignored) == 0;
+    int code = image_ensure(q, hex, e);
+    if (code == 0 && !there && q->ref->kind == IMGREF_REGISTRY &&
+        !q->pull->quiet)
+        (void)fprintf(stderr, "Status: Downloaded newer image for %s\n",
+                      q->ref->path);
+    return code;
+}
+
 /* As docker ends a pull. */
 static int main_pull(const struct image_request *q, char *hex, struct err *e)
 {
@@ -263,7 +276,7 @@ static int main_run(const struct main_args *a, const struct image_request *q,
         if (code == -ENOENT)
             return MAIN_EXIT_ABSENT;
     } else if (strcmp(a->verb, "ensure") == 0) {
-        code = image_ensure(q, hex, e);
+        code = main_ensure(q, hex, e);
     } else if (strcmp(a->verb, "pull") == 0) {
         code = main_pull(q, hex, e);
     } else {

@@ -106,6 +106,13 @@ class Registries(Pull):
         self.assertIn("up to date", p.stderr)
         self.assertLessEqual(len(self.plain.requests()) - before, 2)
 
+    def test_run_form_says_what_it_did(self):
+        ref = self.plain.host + "/public/three:1"
+        p = self.run_image("ensure", ref)
+        self.assertEqual(p.stderr.count(": Pull complete\n"), 3)
+        self.assertIn("Status: Downloaded newer image for " + ref, p.stderr)
+        self.assertEqual(self.run_image("ensure", ref).stderr, "")
+
     def test_run_form_needs_no_network_twice(self):
         ref = self.plain.host + "/public/three:1"
         hex_ = self.ensure_quiet(ref)
