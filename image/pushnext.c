@@ -240,8 +240,9 @@ static void pushnext_on_range(struct pushnext *n, struct upload *u,
         pushnext_restart(u);
         return;
     }
-    if (u->range_size > u->acked)
+    if (u->range_size > u->best)
         u->tries = 0; /* it moves */
+    u->best = u->range_size > u->best ? u->range_size : u->best;
     u->acked = u->range_size;
     if (u->next[0] != '\0' && !pushnext_follow(n, u, url))
         return;

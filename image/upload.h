@@ -62,6 +62,7 @@ struct upload {
     struct upload_stream stream;
     uint64_t done;       /* bytes sent */
     uint64_t acked;      /* bytes the registry said it has */
+    uint64_t best;       /* the most it ever said */
     bool mount;          /* ask to mount it from the other repository */
     const char *outcome; /* for people, static or borrowed */
 

@@ -240,6 +240,28 @@ static void what_came_is_not_sent_again(void **state)
     }
 }
 
+/* It says that it has more and less by turns: that is no progress. */
+static void a_registry_that_forgets(void **state)
+{
+    (void)state;
+    struct pushnext *n = next_new();
+    struct upload *u = upload_new(UPLOAD_PATCH);
+    unsigned breaks = 0;
+    for (; u->state != UPLOAD_ENDED && breaks < 100; breaks++) {
+        u->failed = (struct err){0};
+        pushnext_answer(n, u, CURLE_RECV_ERROR, HOST);
+        if (u->step != UPLOAD_STATUS)
+            break;
+        u->has_range = true;
+        u->range_size = breaks % 2 == 0 ? 400 : 100;
+        answer(n, u, 204, "");
+    }
+    assert_int_equal(u->state, UPLOAD_ENDED);
+    assert_true(breaks < 10);
+    upload_drop(u);
+    free(n);
+}
+
 static void passwords_are_asked_once(void **state)
 {
     (void)state;
@@ -342,6 +364,7 @@ int main(void)
         cmocka_unit_test(mounts_and_what_if_not),
         cmocka_unit_test(nothing_to_send),
         cmocka_unit_test(what_came_is_not_sent_again),
+        cmocka_unit_test(a_registry_that_forgets),
         cmocka_unit_test(passwords_are_asked_once),
         cmocka_unit_test(another_digest_is_refused),
         cmocka_unit_test(sessions_are_where_locations_say),
