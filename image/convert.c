@@ -205,17 +205,13 @@ static int convert_write_meta(struct convert *c, struct err *e)
     spec.uuid[8] = (uint8_t)((spec.uuid[8] & 0x3f) | 0x80);
 
     convert_name(c->names[0], "meta", c->img->manifest, ".erofs");
-    struct erofs_image meta;
-    int code = erofs_build(&c->tree, &spec, &meta, e);
-    if (code < 0)
-        return code;
-    c->meta_size =
-        (meta.size + DATA_ALIGN_SIZE - 1) / DATA_ALIGN_SIZE * DATA_ALIGN_SIZE;
-    code = store_temp_write(c->store, &c->meta, meta.data, meta.size, e);
+    int code = store_temp_open(c->store, &c->meta, e);
+    uint64_t size = 0;
     if (code == 0)
-        code = store_temp_seal(c->store, &c->meta, true, e);
-    erofs_fini(&meta);
-    return code;
+        code = erofs_write(&c->tree, &spec, c->meta.fd, &size, e);
+    c->meta_size =
+        (size + DATA_ALIGN_SIZE - 1) / DATA_ALIGN_SIZE * DATA_ALIGN_SIZE;
+    return code == 0 ? store_temp_seal(c->store, &c->meta, true, e) : code;
 }
 
 /* Text of a small file of the merged image, or NULL: absence is no error. */

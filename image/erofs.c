@@ -2,14 +2,16 @@
 #include "image/erofs.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include "base/auto.h"
 #include "base/err.h"
 #include "image/data.h"
 #include "image/erofs_format.h"
+#include "image/forward.h"
 #include "image/tree.h"
 
 /* All names in the order they are written: the root, then the sorted children
@@ -21,7 +23,9 @@ struct erofs_plan {
     uint64_t blocks_end;
     uint64_t inode_count;
     const struct erofs_spec *spec;
-    struct erofs_image *out;
+    int fd;
+    /* Both go up: inodes with their tails, and blocks of directories. */
+    struct forward inodes, blocks;
     uint64_t data_at; /* first block behind the metadata file */
 };
 
@@ -208,10 +212,26 @@ static uint8_t erofs_type(mode_t mode)
     }
 }
 
-/* `count` entries from `c` on into one block. */
-static void erofs_write_dir_block(struct erofs_cursor *c, size_t count,
-                                  uint8_t *to)
+/* Byte `at` (a block boundary) of a directory or link target, `size` bytes. */
+static void erofs_put(struct erofs_plan *p, const struct tree_inode *i,
+                      uint64_t at, const void *data, size_t size)
 {
+    if (!i->plain && at == i->size / EROFS_BLOCK_SIZE * EROFS_BLOCK_SIZE)
+        forward_put(&p->inodes,
+                    i->nid * EROFS_SLOT_SIZE + sizeof(struct erofs_inode) +
+                        erofs_xattr_area(i),
+                    data, size);
+    else
+        forward_put(&p->blocks,
+                    (uint64_t)i->plain_block * EROFS_BLOCK_SIZE + at, data,
+                    size);
+}
+
+/* `count` entries from `c` on as one block, byte `at` of the directory. */
+static void erofs_write_dir_block(struct erofs_plan *p, struct erofs_cursor *c,
+                                  size_t count, uint64_t at)
+{
+    uint8_t block[EROFS_BLOCK_SIZE] = {0};
     size_t name_at = count * sizeof(struct erofs_dirent);
     for (size_t k = 0; k < count && erofs_next(c); k++) {
         struct erofs_dirent d = {
@@ -219,30 +239,14 @@ static void erofs_write_dir_block(struct erofs_cursor *c, size_t count,
             .name_at = (uint16_t)name_at,
             .type = erofs_type(c->inode->mode),
         };
-        memcpy(to + k * sizeof(d), &d, sizeof(d));
-        memcpy(to + name_at, c->name, c->size);
+        memcpy(block + k * sizeof(d), &d, sizeof(d));
+        memcpy(block + name_at, c->name, c->size);
         name_at += c->size;
     }
+    erofs_put(p, c->dir->inode, at, block, name_at);
 }
 
-static uint8_t *erofs_tail_of(const struct erofs_plan *p,
-                              const struct tree_inode *i)
-{
-    return p->out->data + i->nid * EROFS_SLOT_SIZE +
-           sizeof(struct erofs_inode) + erofs_xattr_area(i);
-}
-
-/* Where byte `at` (a block boundary) of a directory or link target goes. */
-static uint8_t *erofs_place_of(const struct erofs_plan *p,
-                               const struct tree_inode *i, uint64_t at)
-{
-    if (!i->plain && at == i->size / EROFS_BLOCK_SIZE * EROFS_BLOCK_SIZE)
-        return erofs_tail_of(p, i);
-    return p->out->data + (uint64_t)i->plain_block * EROFS_BLOCK_SIZE + at;
-}
-
-static void erofs_write_dir(const struct erofs_plan *p,
-                            const struct tree_node *dir)
+static void erofs_write_dir(struct erofs_plan *p, const struct tree_node *dir)
 {
     struct erofs_cursor ahead = {.plan = p, .dir = dir};
     struct erofs_cursor behind = ahead;
@@ -252,8 +256,7 @@ static void erofs_write_dir(const struct erofs_plan *p,
     while (erofs_next(&ahead)) {
         size_t need = sizeof(struct erofs_dirent) + ahead.size;
         if (used + need > EROFS_BLOCK_SIZE) {
-            erofs_write_dir_block(&behind, count,
-                                  erofs_place_of(p, dir->inode, at));
+            erofs_write_dir_block(p, &behind, count, at);
             at += EROFS_BLOCK_SIZE;
             used = 0;
             count = 0;
@@ -261,11 +264,10 @@ static void erofs_write_dir(const struct erofs_plan *p,
         used += need;
         count++;
     }
-    erofs_write_dir_block(&behind, count, erofs_place_of(p, dir->inode, at));
+    erofs_write_dir_block(p, &behind, count, at);
 }
 
-static void erofs_write_inode(const struct erofs_plan *p,
-                              const struct tree_inode *i)
+static void erofs_write_inode(struct erofs_plan *p, const struct tree_inode *i)
 {
     struct erofs_inode d = {
         .format = i->plain ? EROFS_FORMAT_PLAIN : EROFS_FORMAT_INLINE,
@@ -283,15 +285,15 @@ static void erofs_write_inode(const struct erofs_plan *p,
         d.u = (uint32_t)(p->data_at + p->spec->layers[i->layer].at + i->block);
     else if (S_ISCHR(i->mode) || S_ISBLK(i->mode))
         d.u = i->rdev;
-    uint8_t *to = p->out->data + i->nid * EROFS_SLOT_SIZE;
-    if (i->xattr_size != 0) {
+    uint64_t at = i->nid * EROFS_SLOT_SIZE;
+    if (i->xattr_size != 0)
         d.xattr_count = (uint16_t)(i->xattr_size / 4 + 1);
-        memcpy(to + sizeof(d) + EROFS_XATTR_HEAD_SIZE, i->xattrs,
-               i->xattr_size);
-    }
-    memcpy(to, &d, sizeof(d));
+    forward_put(&p->inodes, at, &d, sizeof(d));
+    if (i->xattr_size != 0)
+        forward_put(&p->inodes, at + sizeof(d) + EROFS_XATTR_HEAD_SIZE,
+                    i->xattrs, i->xattr_size);
     if (S_ISLNK(i->mode))
-        memcpy(erofs_place_of(p, i, 0), i->link, (size_t)i->size);
+        erofs_put(p, i, 0, i->link, (size_t)i->size);
 }
 
 static uint32_t erofs_crc32c(const uint8_t *data, size_t size)
@@ -305,7 +307,8 @@ static uint32_t erofs_crc32c(const uint8_t *data, size_t size)
     return crc;
 }
 
-static void erofs_write_super(const struct erofs_plan *p)
+/* The checksum covers the first inodes, too. */
+static int erofs_write_super(const struct erofs_plan *p, struct err *e)
 {
     struct erofs_super s = {
         .magic = EROFS_MAGIC,
@@ -317,44 +320,61 @@ static void erofs_write_super(const struct erofs_plan *p)
         .blocks = (uint32_t)(p->data_at + p->spec->data_blocks),
     };
     memcpy(s.uuid, p->spec->uuid, sizeof(s.uuid));
-    uint8_t *to = p->out->data + EROFS_SUPER_AT;
+    uint8_t block[EROFS_BLOCK_SIZE];
+    uint8_t *to = block + EROFS_SUPER_AT;
+    if (pread(p->fd, block, sizeof(block), 0) != (ssize_t)sizeof(block))
+        return err_set(e, -EIO, "reading metadata back");
     memcpy(to, &s, sizeof(s));
     s.checksum = erofs_crc32c(to, EROFS_BLOCK_SIZE - EROFS_SUPER_AT);
     memcpy(to, &s, sizeof(s));
+    return pwrite(p->fd, block, sizeof(block), 0) == (ssize_t)sizeof(block)
+               ? 0
+               : err_set(e, -EIO, "writing metadata: superblock");
 }
 
-int erofs_build(struct tree *t, const struct erofs_spec *spec,
-                struct erofs_image *out, struct err *e)
+static int erofs_write_nodes(struct erofs_plan *p, struct err *e)
 {
-    struct erofs_plan p = {.spec = spec, .out = out};
-    *out = (struct erofs_image){0};
-    int code = erofs_flatten(&p, t, e);
-    AUTO_FREE struct tree_node **nodes = p.nodes;
+    uint32_t number = 0;
+    for (size_t k = 0; k < p->count; k++) {
+        const struct tree_node *n = p->nodes[k];
+        if (n->inode->number > number) {
+            erofs_write_inode(p, n->inode);
+            number = n->inode->number;
+        }
+        if (S_ISDIR(n->inode->mode))
+            erofs_write_dir(p, n);
+    }
+    int code = forward_finish(&p->inodes, e);
+    return code == 0 ? forward_finish(&p->blocks, e) : code;
+}
+
+static int erofs_write_all(struct erofs_plan *p, struct tree *t, uint64_t *size,
+                           struct err *e)
+{
+    int code = erofs_flatten(p, t, e);
     if (code == 0)
-        code = erofs_lay_out(&p, e);
+        code = erofs_lay_out(p, e);
     if (code < 0)
         return code;
-    assert(p.blocks_end > 0);
-    out->size = (size_t)p.blocks_end * EROFS_BLOCK_SIZE;
-    out->data = calloc(1, out->size);
-    if (out->data == NULL)
-        return err_set(e, -ENOMEM, "out of memory: too many files");
-    uint32_t number = 0;
-    for (size_t k = 0; k < p.count; k++) {
-        const struct tree_node *n = nodes[k];
-        if (n->inode->number > number)
-            erofs_write_inode(&p, n->inode);
-        if (n->inode->number > number)
-            number = n->inode->number;
-        if (S_ISDIR(n->inode->mode))
-            erofs_write_dir(&p, n);
-    }
-    erofs_write_super(&p);
-    return 0;
+    assert(p->blocks_end > 0);
+    *size = p->blocks_end * EROFS_BLOCK_SIZE;
+    if (ftruncate(p->fd, (off_t)*size) < 0)
+        return err_set(e, -errno, "writing metadata: %s", strerror(errno));
+    code = forward_init(&p->inodes, p->fd, e);
+    if (code == 0)
+        code = forward_init(&p->blocks, p->fd, e);
+    if (code == 0)
+        code = erofs_write_nodes(p, e);
+    return code == 0 ? erofs_write_super(p, e) : code;
 }
 
-void erofs_fini(struct erofs_image *image)
+int erofs_write(struct tree *t, const struct erofs_spec *spec, int fd,
+                uint64_t *size, struct err *e)
 {
-    free(image->data);
-    *image = (struct erofs_image){0};
+    struct erofs_plan p = {.spec = spec, .fd = fd};
+    int code = erofs_write_all(&p, t, size, e);
+    forward_fini(&p.inodes);
+    forward_fini(&p.blocks);
+    free(p.nodes);
+    return code;
 }

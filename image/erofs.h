@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The merged tree -> EROFS metadata, byte for byte reproducible. Pure. */
+/* The merged tree -> EROFS metadata, byte for byte reproducible. */
 #pragma once
 
 #include <stddef.h>
@@ -21,18 +21,12 @@ struct erofs_spec {
     uint8_t uuid[16];
 };
 
-struct erofs_image {
-    uint8_t *data; /* owned */
-    size_t size;   /* bytes, whole blocks */
-};
-
 /*
- * Lay out and write all of the metadata. The concatenation is `out`, extended
+ * Lay out and write all of the metadata to `fd`, an empty file, read-write;
+ * *size: its bytes, whole blocks. The concatenation is that file, extended
  * to 2 MiB, then the data files. Marks inodes of `t`: one call per tree.
  * -EBADMSG when an inode points outside its layer's data, -EFBIG when block
- * numbers do not fit. The caller erofs_finis *out.
+ * numbers do not fit.
  */
-int erofs_build(struct tree *t, const struct erofs_spec *spec,
-                struct erofs_image *out, struct err *e);
-
-void erofs_fini(struct erofs_image *image);
+int erofs_write(struct tree *t, const struct erofs_spec *spec, int fd,
+                uint64_t *size, struct err *e);

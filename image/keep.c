@@ -98,7 +98,8 @@ int keep_layers(struct store *s, const struct source *from,
                            (unsigned long long)l->size);
         code = keep_extent(s, &x, l, e);
     }
-    return code;
+    return code == 0 ? store_sync_dirs(s, (const char *const[]){"blobs"}, 1, e)
+                     : code;
 }
 
 /* RFC 1952, RFC 8878, or a plain tar. */

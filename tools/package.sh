@@ -24,6 +24,7 @@ if [ -z "${SOURCE_DATE_EPOCH-}" ]; then
     SOURCE_DATE_EPOCH=$(date -d "$(sed -n 's/^ -- .*>  //p;T;q' tools/package/changelog)" +%s)
 fi
 export SOURCE_DATE_EPOCH DPKG_DEB_THREADS_MAX=1 # threads change what xz writes
+unset CMAKE_C_COMPILER_LAUNCHER # what a cache kept may name other paths
 
 # shared library -> its package, and the .pc file with the version we built with
 declare -A LIBRARY=([libarchive.so.13]="libarchive13 libarchive" [libcrypto.so.3]="libssl3 libcrypto"

@@ -23,7 +23,8 @@ static void fuzz_merge(int index_fd)
     struct err e;
     struct index x;
     struct tree t = {0};
-    struct erofs_image out = {0};
+    uint64_t out_size;
+    AUTO_CLOSE int meta = memfd_create("meta", MFD_CLOEXEC);
     (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", index_fd);
     if (index_open(&x, -1, name, &e) < 0)
         return;
@@ -32,8 +33,7 @@ static void fuzz_merge(int index_fd)
     /* Twice: as the first layer and on top of itself. */
     if (tree_init(&t, &e) == 0 && merge_layer(&t, &x, 0, &e) == 0 &&
         merge_layer(&t, &x, 0, &e) == 0)
-        (void)erofs_build(&t, &spec, &out, &e);
-    erofs_fini(&out);
+        (void)erofs_write(&t, &spec, meta, &out_size, &e);
     tree_fini(&t);
     index_fini(&x);
 }
