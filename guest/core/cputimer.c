@@ -8,6 +8,7 @@
 #include "abi/linux/proc.h"
 
 #include "guest/core/klib.h"
+#include "guest/core/ptimer.h"
 #include "guest/core/signal.h"
 #include "guest/core/task.h"
 
@@ -83,6 +84,7 @@ static void cputimer_poll(struct timer *t)
     for (unsigned i = 0; i < ARRAY_COUNT(signo); i++)
         if (signo[i] != 0)
             cputimer_send(p, signo[i]);
+    ptimer_cpu_poll(p, user + system, &left);
     if (left != NSEC_NEVER && !gone)
         timer_start(t, clock_now() + MAX(left / threads, least));
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What a process's CPU time sets off: ITIMER_VIRTUAL and ITIMER_PROF
- * (setitimer(2)), RLIMIT_CPU (setrlimit(2)). Fires at most some milliseconds
+ * (setitimer(2)), timers of CPU clocks (timer_create(2)), RLIMIT_CPU
+ * (setrlimit(2)). Fires at most some milliseconds
  * late. Interval timers survive exec and are not inherited.
  */
 #pragma once
@@ -21,7 +22,7 @@ struct cputimer { /* process.cputimer; sig_lock, but for `poll` */
 
 void cputimer_init(struct process *p);
 void cputimer_exit(struct process *p);
-/* Its RLIMIT_CPU changed, or came with fork: look soon. */
+/* Its RLIMIT_CPU changed or came with fork, a timer was set: look soon. */
 void cputimer_start(struct process *p);
 /* Of the current process, nanoseconds of CPU time; old values out. */
 void cputimer_set(enum cputimer_kind kind, nsec_t value, nsec_t interval,

@@ -80,6 +80,13 @@ bool oom_reclaim(void)
     return true;
 }
 
+static uint64_t kills; /* proc_lock */
+
+uint64_t oom_kill_count(void)
+{
+    return kills;
+}
+
 bool oom_kill(void)
 {
     bool dying = false;
@@ -91,6 +98,7 @@ bool oom_kill(void)
     if (p != NULL && !dying) {
         struct lx_siginfo si;
         p->oom_killed = true;
+        kills++;
         const char *name = p->leader != NULL ? p->leader->name : "?";
         klog(KLOG_WARN, "Out of memory: Killed process %d (%s) anon-rss:%lukB",
              p->pid, name, (unsigned long)(anon * (PAGE_SIZE / 1024)));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Forget what is kept only because it may be wanted again. True: there is a
  * page for programs now. Without locks. */
@@ -10,3 +11,4 @@ bool oom_reclaim(void);
 /* Called without locks when page_alloc failed for a program's page fault.
  * True: somebody was killed, try again after sleeping a little. */
 bool oom_kill(void);
+uint64_t oom_kill_count(void); /* processes ended so: /proc/vmstat */

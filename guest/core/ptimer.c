@@ -5,6 +5,7 @@
 #include "abi/linux/errno.h"
 
 #include "guest/core/kmem.h"
+#include "guest/core/sched.h"
 #include "guest/core/signal.h"
 #include "guest/core/task.h"
 #include "guest/core/timer.h"
@@ -15,7 +16,10 @@ struct ptimer {
     struct task *task; /* SIGEV_THREAD_ID: reference held; else NULL */
     struct timer timer;
     nsec_t interval;
-    uint64_t value; /* sigev_value */
+    bool cpu;        /* its clock is CPU time: core/cputimer.c looks at it */
+    struct task *of; /* of one thread: reference held; NULL: the process */
+    nsec_t at;       /* then: when it is due, 0: not set; sig_lock */
+    uint64_t value;  /* sigev_value */
     int32_t id, clock;
     int32_t signo;   /* 0: SIGEV_NONE */
     int32_t overrun; /* of the last signal taken */
@@ -85,6 +89,109 @@ void ptimer_alarm(nsec_t value, nsec_t interval, nsec_t *old_value,
     if (value != 0)
         timer_start(&p->alarm, clock_now() + value);
     mutex_unlock(&ptimer_lock);
+}
+
+/* --- CPU time --- */
+
+static nsec_t ptimer_cpu_now(const struct ptimer *pt)
+{
+    nsec_t user, system;
+
+    if (pt->of != NULL)
+        return sched_cpu_time(pt->of);
+    process_times(pt->proc, &user, &system);
+    return user + system;
+}
+
+static nsec_t ptimer_cpu_left(const struct ptimer *pt)
+{
+    nsec_t now = ptimer_cpu_now(pt);
+
+    if (pt->at == 0 || now < pt->at)
+        return pt->at != 0 ? pt->at - now : 0;
+    return pt->interval != 0 ? pt->interval - (now - pt->at) % pt->interval : 1;
+}
+
+static void ptimer_cpu_set(struct ptimer *pt, bool absolute, nsec_t value)
+{
+    nsec_t from = absolute ? 0 : ptimer_cpu_now(pt);
+    unsigned long flags = spin_lock_irq(&pt->proc->sig_lock);
+
+    pt->at = value != 0 ? from + MIN(value, NSEC_NEVER / 4) : 0;
+    spin_unlock_irq(&pt->proc->sig_lock, flags);
+    if (value != 0)
+        cputimer_start(pt->proc);
+}
+
+/* The clock that a negative number names, clock_getcpuclockid(3): pid inverted
+ * above bit 3, bit 2 set for a thread. Ours only. */
+static int ptimer_cpu_clock(struct ptimer *pt, int32_t clock)
+{
+    int32_t pid = clock < 0 ? ~(clock >> 3) : 0;
+    bool thread =
+        clock == LX_CLOCK_THREAD_CPUTIME || (clock < 0 && (clock & 4) != 0);
+
+    if (clock < 0 && (clock & 3) == 3) /* of a device: it has no timers */
+        return (clock & 4) == 0 ? -EOPNOTSUPP : -EINVAL;
+    struct task *t = pid == 0 ? current() : task_find_get(pid);
+    if (t == NULL)
+        return -EINVAL;
+    if (pid == 0)
+        task_get(t);
+    bool good = t->proc == pt->proc;
+    if (good && thread)
+        pt->of = t;
+    else
+        task_put(t);
+    pt->cpu = true;
+    return good ? 0 : -EINVAL;
+}
+
+/* One that is due, sig_lock held: what to send; NULL: none, and *left. */
+static struct ptimer *ptimer_cpu_due(struct process *p, nsec_t total,
+                                     struct lx_siginfo *si, nsec_t *left)
+{
+    LIST_FOR(it, &p->ptimers)
+    {
+        struct ptimer *pt = LIST_ENTRY(it, struct ptimer, node);
+        if (!pt->cpu || pt->at == 0)
+            continue;
+        nsec_t now = pt->of != NULL ? sched_cpu_time(pt->of) : total;
+        if (now < pt->at) {
+            *left = MIN(*left, pt->at - now);
+            continue;
+        }
+        signal_info(si, pt->signo, LX_SI_TIMER);
+        si->timerid = pt->id;
+        si->timer_value = pt->value;
+        uint64_t missed = pt->interval != 0 ? (now - pt->at) / pt->interval : 0;
+        si->overrun = (int32_t)MIN(missed, (uint64_t)INT32_MAX);
+        pt->at = pt->interval != 0 ? pt->at + (missed + 1) * pt->interval : 0;
+        return pt;
+    }
+    return NULL;
+}
+
+void ptimer_cpu_poll(struct process *p, nsec_t total, nsec_t *left)
+{
+    for (unsigned i = 0; i < PTIMER_MAX; i++) {
+        struct lx_siginfo si;
+        unsigned long flags = spin_lock_irq(&p->sig_lock);
+        const struct ptimer *pt = ptimer_cpu_due(p, total, &si, left);
+        struct task *t = pt != NULL ? pt->task : NULL;
+        if (t != NULL)
+            task_get(t);
+        spin_unlock_irq(&p->sig_lock, flags);
+        if (pt == NULL)
+            return;
+        if (si.signo != 0 && t != NULL)
+            (void)signal_send_task(t, &si);
+        else if (si.signo != 0)
+            (void)signal_send(p, &si);
+        if (t != NULL)
+            task_put(t);
+    }
+    *left = 0; /* more of them at the next look */
 }
 
 /* --- timer_create --- */
@@ -158,6 +265,8 @@ static void ptimer_free(struct ptimer *pt)
 {
     if (pt->task != NULL)
         task_put(pt->task);
+    if (pt->of != NULL)
+        task_put(pt->of);
     kfree(pt);
 }
 
@@ -173,7 +282,12 @@ int ptimer_create(int32_t clock, const struct lx_sigevent *ev, int32_t *id,
     pt->clock = clock;
     pt->value = ev->value;
     timer_init(&pt->timer, ptimer_fn);
-    int r = ptimer_target(pt, ev);
+    int r = 0;
+    if (clock < 0 || clock == LX_CLOCK_PROCESS_CPUTIME ||
+        clock == LX_CLOCK_THREAD_CPUTIME)
+        r = ptimer_cpu_clock(pt, clock);
+    if (r == 0)
+        r = ptimer_target(pt, ev);
     if (r < 0) {
         ptimer_free(pt);
         return r;
@@ -210,18 +324,25 @@ static nsec_t ptimer_deadline(const struct ptimer *pt, bool absolute,
     return absolute ? value : now + value;
 }
 
+static nsec_t ptimer_rest(const struct ptimer *pt)
+{
+    return pt->cpu ? ptimer_cpu_left(pt) : ptimer_left(&pt->timer);
+}
+
 int ptimer_set(int32_t id, bool absolute, nsec_t value, nsec_t interval,
                nsec_t *old_value, nsec_t *old_interval)
 {
     mutex_lock(&ptimer_lock);
     struct ptimer *pt = ptimer_find(current()->proc, id);
     if (pt != NULL) {
-        *old_value = ptimer_left(&pt->timer);
+        *old_value = ptimer_rest(pt);
         *old_interval = pt->interval;
         (void)timer_stop(&pt->timer);
         pt->interval = interval;
         pt->overrun = 0;
-        if (value != 0)
+        if (pt->cpu)
+            ptimer_cpu_set(pt, absolute, value);
+        else if (value != 0)
             timer_start(&pt->timer, ptimer_deadline(pt, absolute, value));
     }
     mutex_unlock(&ptimer_lock);
@@ -233,7 +354,7 @@ int ptimer_get(int32_t id, nsec_t *value, nsec_t *interval)
     mutex_lock(&ptimer_lock);
     const struct ptimer *pt = ptimer_find(current()->proc, id);
     if (pt != NULL) {
-        *value = ptimer_left(&pt->timer);
+        *value = ptimer_rest(pt);
         *interval = pt->interval;
     }
     mutex_unlock(&ptimer_lock);

@@ -28,5 +28,8 @@ int ptimer_set(int32_t id, bool absolute, nsec_t value, nsec_t interval,
 int ptimer_get(int32_t id, nsec_t *value, nsec_t *interval);
 int ptimer_overrun(int32_t id);
 int ptimer_delete(int32_t id);
+/* Send what is due at `total` nanoseconds of CPU time of `p`; *left becomes
+ * less if the next one is nearer. Interrupt context. */
+void ptimer_cpu_poll(struct process *p, nsec_t total, nsec_t *left);
 /* A signal of timer `id` was taken; sig_lock is held. */
 void ptimer_delivered(struct process *p, int32_t id, int32_t overrun);

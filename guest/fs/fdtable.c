@@ -11,20 +11,38 @@
 #include "guest/fs/inode.h"
 
 #define FDTABLE_FIRST 32
-#define FDTABLE_MAX   (1u << 18) /* 2 MiB of pointers: the heap's largest */
+#define FDTABLE_MAX   (FDTABLE_PART * FDTABLE_PARTS)
 
 static size_t fdtable_words(uint32_t room)
 {
     return (room + 63) / 64;
 }
 
+static uint32_t fdtable_part_room(uint32_t room, unsigned part)
+{
+    uint32_t before = part * FDTABLE_PART;
+    return room > before ? MIN(room - before, FDTABLE_PART) : 0;
+}
+
+static void fdtable_free(struct fdtable *t)
+{
+    for (unsigned i = 0; i < FDTABLE_PARTS; i++)
+        kfree(t->files[i]);
+    kfree(t->cloexec);
+}
+
+/* The storage of a zeroed table. */
 static int fdtable_alloc(struct fdtable *t, uint32_t room)
 {
-    t->files = kzalloc(room * sizeof(struct file *));
+    bool fits = true;
+    for (unsigned i = 0; i < FDTABLE_PARTS; i++) {
+        uint32_t n = fdtable_part_room(room, i);
+        t->files[i] = n != 0 ? kzalloc(n * sizeof(struct file *)) : NULL;
+        fits = fits && (n == 0 || t->files[i] != NULL);
+    }
     t->cloexec = kzalloc(fdtable_words(room) * sizeof(uint64_t));
-    if (t->files == NULL || t->cloexec == NULL) {
-        kfree(t->files);
-        kfree(t->cloexec);
+    if (!fits || t->cloexec == NULL) {
+        fdtable_free(t);
         return -ENOMEM;
     }
     t->room = room;
@@ -75,13 +93,13 @@ struct fdtable *fdtable_clone(struct fdtable *t)
         if (t->room == room)
             break;
         spin_unlock(&t->lock);
-        kfree(n->files);
-        kfree(n->cloexec);
+        fdtable_free(n);
     }
     for (uint32_t fd = 0; fd < t->room; fd++) {
-        n->files[fd] = t->files[fd];
-        if (n->files[fd] != NULL)
-            file_get(n->files[fd]);
+        struct file *f = *fdtable_at(t, fd);
+        *fdtable_at(n, fd) = f;
+        if (f != NULL)
+            file_get(f);
     }
     memcpy(n->cloexec, t->cloexec, fdtable_words(t->room) * sizeof(uint64_t));
     n->next = t->next;
@@ -102,20 +120,19 @@ void fdtable_put(struct fdtable *t)
     if (__atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL) != 0)
         return;
     for (uint32_t fd = 0; fd < t->room; fd++) {
-        if (t->files[fd] != NULL)
-            fd_drop(t, t->files[fd]);
+        if (*fdtable_at(t, fd) != NULL)
+            fd_drop(t, *fdtable_at(t, fd));
     }
-    kfree(t->files);
-    kfree(t->cloexec);
+    fdtable_free(t);
     kfree(t);
 }
 
 static struct file *fd_take(struct fdtable *t, uint32_t fd)
 {
     spin_lock(&t->lock);
-    struct file *f = fd < t->room ? t->files[fd] : NULL;
+    struct file *f = fd < t->room ? *fdtable_at(t, fd) : NULL;
     if (f != NULL) {
-        t->files[fd] = NULL;
+        *fdtable_at(t, fd) = NULL;
         fd_set_cloexec(t, fd, false);
         t->next = MIN(t->next, fd);
     }
@@ -143,7 +160,7 @@ struct file *fd_of(struct fdtable *t, int fd, bool *cloexec)
     spin_lock(&t->lock);
     struct file *f = NULL;
     if (fd >= 0 && (uint32_t)fd < t->room) {
-        f = t->files[fd];
+        f = *fdtable_at(t, (uint32_t)fd);
         if (f != NULL) {
             file_get(f);
             if (cloexec != NULL)
@@ -178,6 +195,24 @@ static uint32_t fd_limit(void)
     return (uint32_t)MIN(cur, (uint64_t)FDTABLE_MAX);
 }
 
+/* The entries of `t` to the larger `n`, and the storage of both exchanged. */
+static void fdtable_move(struct fdtable *t, struct fdtable *n)
+{
+    for (unsigned i = 0; i < FDTABLE_PARTS; i++) {
+        struct file **old = t->files[i];
+        uint32_t used = fdtable_part_room(t->room, i);
+        if (used != 0)
+            memcpy(n->files[i], old, used * sizeof(struct file *));
+        t->files[i] = n->files[i];
+        n->files[i] = old;
+    }
+    uint64_t *old = t->cloexec;
+    memcpy(n->cloexec, old, fdtable_words(t->room) * sizeof(uint64_t));
+    t->cloexec = n->cloexec;
+    n->cloexec = old;
+    t->room = n->room;
+}
+
 /* Make room for descriptor `fd`. Called and returns with the lock held; it is
  * given up in between. */
 static int fdtable_grow(struct fdtable *t, uint32_t fd)
@@ -192,27 +227,18 @@ static int fdtable_grow(struct fdtable *t, uint32_t fd)
         spin_lock(&t->lock);
         if (r < 0)
             return r;
-        struct file **old_files = n.files;
-        uint64_t *old_cloexec = n.cloexec;
-        if (n.room > t->room) {
-            memcpy(n.files, t->files, t->room * sizeof(struct file *));
-            memcpy(n.cloexec, t->cloexec,
-                   fdtable_words(t->room) * sizeof(uint64_t));
-            old_files = t->files;
-            old_cloexec = t->cloexec;
-            t->files = n.files;
-            t->cloexec = n.cloexec;
-            t->room = n.room;
-        }
-        kfree(old_files);
-        kfree(old_cloexec);
+        if (n.room > t->room)
+            fdtable_move(t, &n);
+        spin_unlock(&t->lock);
+        fdtable_free(&n);
+        spin_lock(&t->lock);
     }
     return 0;
 }
 
 static uint32_t fd_first_free(const struct fdtable *t, uint32_t from)
 {
-    while (from < t->room && t->files[from] != NULL)
+    while (from < t->room && *fdtable_at(t, from) != NULL)
         from++;
     return from;
 }
@@ -236,7 +262,7 @@ int fd_install(struct file *f, int min, bool cloexec)
                 break;
             continue; /* others ran meanwhile */
         }
-        t->files[fd] = f;
+        *fdtable_at(t, fd) = f;
         fd_set_cloexec(t, fd, cloexec);
         if (from == t->next)
             t->next = fd + 1;
@@ -258,8 +284,9 @@ int fd_install_at(struct file *f, int fd, bool cloexec)
         spin_unlock(&t->lock);
         return r;
     }
-    struct file *old = t->files[fd];
-    t->files[fd] = f;
+    struct file **at = fdtable_at(t, (uint32_t)fd);
+    struct file *old = *at;
+    *at = f;
     fd_set_cloexec(t, (uint32_t)fd, cloexec);
     spin_unlock(&t->lock);
     if (old != NULL)
@@ -282,7 +309,8 @@ int fd_flag_cloexec(int fd, int set)
     struct fdtable *t = current()->proc->files;
     int r = -EBADF;
     spin_lock(&t->lock);
-    if (fd >= 0 && (uint32_t)fd < t->room && t->files[fd] != NULL) {
+    if (fd >= 0 && (uint32_t)fd < t->room &&
+        *fdtable_at(t, (uint32_t)fd) != NULL) {
         if (set >= 0)
             fd_set_cloexec(t, (uint32_t)fd, set != 0);
         r = fd_cloexec(t, (uint32_t)fd) ? 1 : 0;

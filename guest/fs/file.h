@@ -90,14 +90,24 @@ void file_no_release(struct file *f);
 
 /* --- descriptors --- */
 
+/* What the heap gives at once, 2 MiB, and fs.nr_open in all. */
+#define FDTABLE_PART  (1u << 18)
+#define FDTABLE_PARTS 4
+
 struct fdtable {
     uint32_t refs;
     struct spinlock lock;
-    struct file **files; /* room entries, owned */
-    uint64_t *cloexec;   /* bitmap */
+    struct file **files[FDTABLE_PARTS]; /* owned; together `room` entries */
+    uint64_t *cloexec;                  /* bitmap */
     uint32_t room;
     uint32_t next; /* no free descriptor below */
 };
+
+/* Entry `fd`, below `room`; the lock held. */
+static inline struct file **fdtable_at(const struct fdtable *t, uint32_t fd)
+{
+    return &t->files[fd / FDTABLE_PART][fd % FDTABLE_PART];
+}
 
 struct fdtable *fdtable_new(void);
 struct fdtable *fdtable_clone(struct fdtable *t); /* NULL: memory */

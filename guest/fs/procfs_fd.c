@@ -148,7 +148,7 @@ static bool fd_next(const struct pseudo_ref *r, uint64_t *cursor, char name[24])
         return false;
     spin_lock(&files->lock);
     for (; !found && *cursor < files->room; ++*cursor) {
-        found = files->files[*cursor] != NULL;
+        found = *fdtable_at(files, (uint32_t)*cursor) != NULL;
         if (found)
             (void)ksnprintf(name, 24, "%lu", (ul)*cursor);
     }

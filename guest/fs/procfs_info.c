@@ -6,6 +6,7 @@
 #include "guest/core/cpu.h"
 #include "guest/core/klib.h"
 #include "guest/core/kmem.h"
+#include "guest/core/oom.h"
 #include "guest/core/page.h"
 #include "guest/core/sched.h"
 #include "guest/core/task.h"
@@ -269,7 +270,7 @@ int proc_vmstat(struct text *t, const struct pseudo_ref *r)
                 (ul)s.free, (ul)s.cached, (ul)s.cached);
     text_printf(t,
                 "pgfault %lu\npgmajfault %lu\npswpin 0\npswpout 0\n"
-                "oom_kill 0\n",
-                (ul)(minor + major), (ul)major);
+                "oom_kill %lu\n",
+                (ul)(minor + major), (ul)major, (ul)oom_kill_count());
     return 0;
 }

@@ -106,13 +106,15 @@ int64_t sys_timer_create(const uint64_t *a)
     case LX_CLOCK_REALTIME:
     case LX_CLOCK_MONOTONIC:
     case LX_CLOCK_TAI:
-    case LX_CLOCK_BOOTTIME: break;
+    case LX_CLOCK_BOOTTIME:
+    case LX_CLOCK_PROCESS_CPUTIME:
+    case LX_CLOCK_THREAD_CPUTIME: break;
     case LX_CLOCK_MONOTONIC_RAW:
     case LX_CLOCK_REALTIME_COARSE:
-    case LX_CLOCK_MONOTONIC_COARSE:
-    case LX_CLOCK_PROCESS_CPUTIME:
-    case LX_CLOCK_THREAD_CPUTIME: return -EOPNOTSUPP;
-    default: return -EINVAL;
+    case LX_CLOCK_MONOTONIC_COARSE: return -EOPNOTSUPP;
+    default:
+        if (clock >= 0)
+            return -EINVAL;
     }
     if (a[1] != 0 && copy_from_user(&ev, uptr(a[1]), sizeof(ev)) < 0)
         return -EFAULT;

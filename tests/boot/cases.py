@@ -127,6 +127,9 @@ CASES = [
     Case("oom", "busybox", "sh", "-c", "head -c 200m /dev/zero | tail > /dev/null; echo after $?",
          flags=["-m", "64m"], code=0, out="after (137|1)\n",
          err=r"limpet: guest out of memory: killed \w+ \(pid \d+\)"),
+    Case("oom_count", "busybox", "sh", "-c", "grep oom_kill /proc/vmstat; tail /dev/zero; grep oom_kill /proc/vmstat",
+         flags=["-m", "64m"], code=0, out="oom_kill 0\noom_kill 1\n",
+         err=r"(Killed\n)?limpet: guest out of memory: killed \w+ \(pid \d+\)"),
     Case("oom_main", "busybox", "tail", "/dev/zero", flags=["-m", "64m"], code=137,
          err=r"limpet: guest out of memory: killed tail \(pid 1\)"),
     # No loader's leavings in memory that is new to a program.
@@ -208,6 +211,14 @@ print(error(), n)
            "[x.start() for x in t];[x.join() for x in t]\nprint(sorted(r))"),
     python("py_signal", "import signal,os\nsignal.signal(signal.SIGUSR1,lambda s,f:print('sig',s))\n"
            "os.kill(os.getpid(),signal.SIGUSR1)\nsignal.alarm(1)\nsignal.signal(signal.SIGALRM,lambda s,f:print('alarm'))\nsignal.pause()"),
+    # As many descriptors as fs.nr_open says, which a host may not allow.
+    python("py_many_files", "import os,resource,fcntl\nn=1<<20\nresource.setrlimit(resource.RLIMIT_NOFILE,(n,n))\n"
+           "print(os.dup2(1,n-1),fcntl.fcntl(1,fcntl.F_DUPFD_CLOEXEC,300000))\n"
+           "try: os.dup2(1,n)\nexcept OSError as e: print(e.errno)\n"
+           "os.write(n-1,b'top\\n')\np=os.fork()\nif p==0: os.write(300000,b'child\\n'); os._exit(0)\nos.waitpid(p,0)\n"
+           "print(max(map(int,os.listdir('/proc/self/fd'))))\nos.closerange(300000,n)\n"
+           "print(max(map(int,os.listdir('/proc/self/fd')))<10)", code=0,
+           out="top\nchild\n1048575 300000\n9\n1048575\nTrue\n"),
     python("py_fork_wait", "import os\np=os.fork()\nif p==0: os._exit(7)\nprint(os.waitstatus_to_exitcode(os.waitpid(p,0)[1]))"),
     python("py_mmap", "import mmap\nm=mmap.mmap(-1,1<<20)\nm[5:8]=b'abc'\nprint(m[4:9])\nf=open('/tmp/m','w+b')\nf.truncate(8192)\n"
            "n=mmap.mmap(f.fileno(),8192)\nn[4090:4100]=b'0123456789'\nn.flush()\nf.seek(4090)\nprint(f.read(10))"),

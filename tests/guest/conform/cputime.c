@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* CPU time: times(2), getrusage(2), setitimer(2) of ITIMER_VIRTUAL and
  * ITIMER_PROF, RLIMIT_CPU. */
+#include <pthread.h>
 #include <sys/time.h>
 #include <sys/times.h>
 
@@ -133,6 +134,116 @@ static void over_hard(void)
     over_soft();
 }
 
+/* --- timers of CPU clocks --- */
+
+static int posix_timer(const char *name, clockid_t clock)
+{
+    struct sigevent se = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    int id = -1;
+
+    T(name, SC(timer_create, clock, &se, &id));
+    return id;
+}
+
+static void clock_timer(const char *name, clockid_t clock)
+{
+    struct itimerspec v = {.it_value.tv_nsec = 50000000,
+                           .it_interval.tv_nsec = 20000000};
+    struct itimerspec now;
+    char label[40];
+    int id;
+
+    t_catch(SIGUSR1, SA_RESTART);
+    snprintf(label, sizeof(label), "%s_create", name);
+    id = posix_timer(label, clock);
+    snprintf(label, sizeof(label), "%s_unset", name);
+    T(label, SC(timer_gettime, id, &now));
+    YES(label, now.it_value.tv_nsec == 0 && now.it_value.tv_sec == 0);
+    snprintf(label, sizeof(label), "%s_set", name);
+    T(label, SC(timer_settime, id, 0, &v, NULL));
+    T(label, SC(timer_gettime, id, &now));
+    snprintf(label, sizeof(label), "%s_left", name);
+    YES(label, now.it_value.tv_nsec > 0 && now.it_value.tv_nsec <= 54000000 &&
+                   now.it_interval.tv_nsec == 20000000);
+    t_sleep_ms(100);
+    snprintf(label, sizeof(label), "%s_asleep", name);
+    T(label, t_hits);
+    for (int i = 0; i < 30 && t_hits < 3; i++)
+        burn_user(0.1);
+    snprintf(label, sizeof(label), "%s_hits", name);
+    YES(label, t_hits >= 3);
+    v = (struct itimerspec){.it_value.tv_nsec = 1};
+    t_catch(SIGUSR1, SA_RESTART);
+    snprintf(label, sizeof(label), "%s_past", name);
+    T(label, SC(timer_settime, id, TIMER_ABSTIME, &v, NULL));
+    burn_user(0.1);
+    YES(label, t_hits == 1);
+    T(label, SC(timer_gettime, id, &now));
+    YES(label, now.it_value.tv_nsec == 0 && now.it_value.tv_sec == 0);
+    snprintf(label, sizeof(label), "%s_delete", name);
+    T(label, SC(timer_delete, id));
+}
+
+static void *burns(void *arg)
+{
+    burn_user(0.3);
+    return arg;
+}
+
+static void clock_timers(void)
+{
+    struct itimerspec v = {.it_value.tv_nsec = 100000000};
+    struct timespec a, b;
+    pthread_t t;
+    clockid_t other;
+    sigset_t s;
+
+    clock_timer("process", CLOCK_PROCESS_CPUTIME_ID);
+    clock_timer("thread", CLOCK_THREAD_CPUTIME_ID);
+    clock_timer("own_pid", (clockid_t)((~(unsigned)getpid() << 3) | 2));
+    clock_timer("own_zero", (clockid_t)((~0u << 3) | 2));
+    posix_timer("no_pid", (clockid_t)((~0x7fffffu << 3) | 2));
+    posix_timer("bad_kind", (clockid_t)((~(unsigned)getpid() << 3) | 3));
+    posix_timer("coarse", CLOCK_MONOTONIC_COARSE);
+    posix_timer("no_clock", 77);
+    /* What another thread uses is the process's, and not ours. */
+    int mine = posix_timer("mine", CLOCK_THREAD_CPUTIME_ID);
+    int all = posix_timer("all", CLOCK_PROCESS_CPUTIME_ID);
+    t_catch(SIGUSR1, SA_RESTART);
+    T("mine_set", SC(timer_settime, mine, 0, &v, NULL));
+    pthread_create(&t, NULL, burns, NULL);
+    pthread_join(t, NULL);
+    T("mine_not", t_hits);
+    T("all_set", SC(timer_settime, all, 0, &v, NULL));
+    pthread_create(&t, NULL, burns, NULL);
+    YES("thread_clock",
+        pthread_getcpuclockid(t, &other) == 0 && clock_gettime(other, &a) == 0);
+    pthread_join(t, NULL);
+    T("all_hit", t_hits);
+    /* Blocked: one signal waits and the rest are counted. */
+    sigemptyset(&s);
+    sigaddset(&s, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &s, NULL);
+    v.it_value.tv_nsec = v.it_interval.tv_nsec = 10000000;
+    SC(timer_settime, all, 0, &v, NULL);
+    burn_user(0.2);
+    memset(&v, 0, sizeof(v));
+    SC(timer_settime, all, 0, &v, NULL);
+    siginfo_t si;
+    T("blocked_signal", sigwaitinfo(&s, &si));
+    YES("blocked_code", si.si_code == SI_TIMER);
+    b = (struct timespec){0, 0};
+    T("blocked_once", sigtimedwait(&s, &si, &b));
+    sigprocmask(SIG_UNBLOCK, &s, NULL);
+    /* After fork the child has none. */
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(SC(timer_delete, all) < 0 ? errno : 0);
+    int status;
+    waitpid(pid, &status, 0);
+    T("child_has_none", WEXITSTATUS(status));
+}
+
 int main(void)
 {
     t_begin("cputime");
@@ -142,6 +253,7 @@ int main(void)
     itimer("prof", ITIMER_PROF, SIGPROF, burn_user);
     itimer("prof_system", ITIMER_PROF, SIGPROF, burn_system);
     T("bad", SC(getitimer, 3, NULL));
+    clock_timers();
     t_child("soft", over_soft);
     t_child("hard", over_hard);
     return 0;
