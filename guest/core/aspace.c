@@ -88,6 +88,7 @@ static struct aspace *aspace_make(bool child)
     mutex_init(&as->lock);
     as->stack_top =
         USER_END - (VDSO_PAGES_MAX + krandom_u64() % 0x4000) * PAGE_SIZE;
+    as->gap_top = UINT64_MAX;
     as->mmap_top =
         as->stack_top - STACK_ROOM - (krandom_u64() % ASLR_PAGES) * PAGE_SIZE;
     return as;
@@ -170,7 +171,7 @@ int aspace_fork(struct aspace *child, struct aspace *parent)
     memcpy(child->auxv, parent->auxv, sizeof(child->auxv));
     pt_batch_init(&batch, parent, true);
     for (unsigned i = 0; r == 0 && i < parent->vma_count; i++)
-        r = aspace_fork_vma(child, parent, parent->vmas[i], &batch);
+        r = aspace_fork_vma(child, parent, vma_get(parent, i), &batch);
     pt_batch_done(&batch);
     child->rss_max = child->rss_anon;
     mutex_unlock(&parent->lock);
@@ -185,9 +186,9 @@ int aspace_cut(struct aspace *as, uint64_t start, uint64_t end)
     const uint64_t edges[2] = {start, end};
     for (unsigned e = 0; e < 2; e++) {
         unsigned i = vma_index(as, edges[e]);
-        if (i == as->vma_count || as->vmas[i]->start >= edges[e])
+        if (i == as->vma_count || vma_get(as, i)->start >= edges[e])
             continue;
-        int r = pt_split_at(as, as->vmas[i], edges[e]);
+        int r = pt_split_at(as, vma_get(as, i), edges[e]);
         if (r == 0)
             r = vma_split(as, i, edges[e]);
         if (r < 0)
@@ -201,7 +202,7 @@ int aspace_unmap_locked(struct aspace *as, uint64_t start, uint64_t end,
                         struct vma **dead)
 {
     unsigned i = vma_index(as, start);
-    if (i == as->vma_count || as->vmas[i]->start >= end)
+    if (i == as->vma_count || vma_get(as, i)->start >= end)
         return 0;
     int r = aspace_cut(as, start, end);
     if (r < 0)
@@ -209,7 +210,7 @@ int aspace_unmap_locked(struct aspace *as, uint64_t start, uint64_t end,
     struct pt_batch batch;
     pt_batch_init(&batch, as, true);
     i = vma_index(as, start);
-    while (i < as->vma_count && as->vmas[i]->start < end) {
+    while (i < as->vma_count && vma_get(as, i)->start < end) {
         struct vma *v = vma_remove(as, i);
         pt_zap(as, v->start, v->end, &batch);
         v->dead = *dead;
@@ -269,7 +270,7 @@ static uint64_t aspace_place(struct aspace *as, uint64_t hint, uint64_t size,
 {
     if (hint >= MMAP_MIN && hint <= USER_END - size) {
         unsigned i = vma_index(as, hint);
-        if (i == as->vma_count || as->vmas[i]->start >= hint + size)
+        if (i == as->vma_count || vma_get(as, i)->start >= hint + size)
             return hint;
     }
     if (size < HUGE_SIZE)
@@ -310,8 +311,8 @@ static uint64_t aspace_mapped_in(const struct aspace *as, uint64_t start,
 {
     uint64_t n = 0;
     for (unsigned i = vma_index(as, start);
-         i < as->vma_count && as->vmas[i]->start < end; i++)
-        n += MIN(as->vmas[i]->end, end) - MAX(as->vmas[i]->start, start);
+         i < as->vma_count && vma_get(as, i)->start < end; i++)
+        n += MIN(vma_get(as, i)->end, end) - MAX(vma_get(as, i)->start, start);
     return n;
 }
 
@@ -394,9 +395,9 @@ int64_t aspace_map(struct aspace *as, uint64_t hint, uint64_t size,
 static int aspace_brk_grow(struct aspace *as, uint64_t from, uint64_t to)
 {
     unsigned i = vma_index(as, from);
-    if (i < as->vma_count && as->vmas[i]->start < to + PAGE_SIZE)
+    if (i < as->vma_count && vma_get(as, i)->start < to + PAGE_SIZE)
         return -ENOMEM;
-    struct vma *last = i > 0 ? as->vmas[i - 1] : NULL;
+    struct vma *last = i > 0 ? vma_get(as, i - 1) : NULL;
     if (last != NULL && last->end == from && (last->flags & VMA_HEAP) != 0) {
         vma_resize(last, last->start, to);
         return 0;
@@ -458,7 +459,7 @@ static bool aspace_info(struct aspace *as, uint64_t from, bool count,
     unsigned i = vma_index(as, from);
     bool found = i < as->vma_count;
     if (found) {
-        const struct vma *v = as->vmas[i];
+        const struct vma *v = vma_get(as, i);
         *m = (struct vma_info){
             .start = v->start,
             .end = v->end,

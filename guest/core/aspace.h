@@ -30,9 +30,10 @@ struct aspace {
     uint32_t refs;
     struct mutex lock;
     struct vma **vmas; /* sorted by address (core/vma.h), owned */
-    unsigned vma_count, vma_room;
-    uint64_t tables; /* page-table pages: VmPTE */
-    bool child;      /* made for fork(2) */
+    unsigned vma_count, vma_room, vma_hole;
+    uint64_t gap_top, gap_max; /* at and above gap_top no gap is larger */
+    uint64_t tables;           /* page-table pages: VmPTE */
+    bool child;                /* made for fork(2) */
     uint64_t brk_start, brk;
     uint64_t stack_top; /* first byte above the main stack */
     uint64_t vdso;      /* the image (vdso.h); 0: none */

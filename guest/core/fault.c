@@ -350,7 +350,7 @@ int aspace_fault_page(struct aspace *as, struct vma *v, uint64_t addr,
 static struct vma *fault_grow(struct aspace *as, uint64_t addr)
 {
     unsigned i = vma_index(as, addr);
-    struct vma *v = i < as->vma_count ? as->vmas[i] : NULL;
+    struct vma *v = i < as->vma_count ? vma_get(as, i) : NULL;
     if (v == NULL || v->start <= addr)
         return v;
     uint64_t limit = current()->proc->rlimits[LX_RLIMIT_STACK].cur;
@@ -359,7 +359,7 @@ static struct vma *fault_grow(struct aspace *as, uint64_t addr)
     uint64_t start = ROUND_DOWN(addr, PAGE_SIZE);
     if (v->end - start > limit || !aspace_limit(as, v->start - start, false))
         return NULL;
-    const struct vma *below = i > 0 ? as->vmas[i - 1] : NULL;
+    const struct vma *below = i > 0 ? vma_get(as, i - 1) : NULL;
     if (below != NULL &&
         below->prot != 0 && /* what faults anyway may be near */
         below->end + 256 * PAGE_SIZE > start)

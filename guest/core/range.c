@@ -65,12 +65,12 @@ static int protect_locked(struct aspace *as, uint64_t addr, uint64_t end,
     pt_batch_init(&batch, as, true);
     uint64_t at = addr;
     for (unsigned i = vma_index(as, addr); r == 0 && at < end; i++) {
-        if (i == as->vma_count || as->vmas[i]->start > at) {
+        if (i == as->vma_count || vma_get(as, i)->start > at) {
             r = -ENOMEM; /* what lies before the hole has changed: as Linux */
             break;
         }
-        at = as->vmas[i]->end;
-        r = protect_one(as, as->vmas[i], prot, &batch);
+        at = vma_get(as, i)->end;
+        r = protect_one(as, vma_get(as, i), prot, &batch);
     }
     pt_batch_done(&batch);
     vma_merge(as, addr, end, dead);
@@ -144,7 +144,7 @@ static bool remap_grow_in_place(struct aspace *as, struct vma *v,
     if (v->end != m->old + m->old_size || end > USER_END)
         return false;
     unsigned i = vma_index(as, v->end);
-    if (i < as->vma_count && as->vmas[i]->start < end)
+    if (i < as->vma_count && vma_get(as, i)->start < end)
         return false;
     vma_resize(v, v->start, end);
     return true;
@@ -263,8 +263,8 @@ static int advise_locked(struct aspace *as, uint64_t addr, uint64_t end,
     struct pt_batch batch;
     pt_batch_init(&batch, as, true);
     for (unsigned i = vma_index(as, addr);
-         r == 0 && i < as->vma_count && as->vmas[i]->start < end; i++) {
-        struct vma *v = as->vmas[i];
+         r == 0 && i < as->vma_count && vma_get(as, i)->start < end; i++) {
+        struct vma *v = vma_get(as, i);
         if (v->start > at)
             result = -ENOMEM; /* holes are skipped, and told */
         at = v->end;
@@ -311,8 +311,9 @@ int aspace_lock(struct aspace *as, uint64_t addr, uint64_t size, bool on)
     mutex_lock(&as->lock);
     int r = aspace_cut(as, addr, addr + size);
     for (unsigned i = vma_index(as, addr);
-         r == 0 && i < as->vma_count && as->vmas[i]->start < addr + size; i++) {
-        struct vma *v = as->vmas[i];
+         r == 0 && i < as->vma_count && vma_get(as, i)->start < addr + size;
+         i++) {
+        struct vma *v = vma_get(as, i);
         vma_set(v, v->prot,
                 on ? v->flags | VMA_LOCKED : v->flags & ~VMA_LOCKED);
     }

@@ -17,7 +17,7 @@ unsigned vma_index(const struct aspace *as, uint64_t addr)
     unsigned low = 0, high = as->vma_count;
     while (low < high) {
         unsigned mid = (low + high) / 2;
-        if (as->vmas[mid]->end <= addr)
+        if (vma_get(as, mid)->end <= addr)
             low = mid + 1;
         else
             high = mid;
@@ -28,9 +28,9 @@ unsigned vma_index(const struct aspace *as, uint64_t addr)
 struct vma *vma_at(const struct aspace *as, uint64_t addr)
 {
     unsigned i = vma_index(as, addr);
-    if (i == as->vma_count || as->vmas[i]->start > addr)
+    if (i == as->vma_count || vma_get(as, i)->start > addr)
         return NULL;
-    return as->vmas[i];
+    return vma_get(as, i);
 }
 
 int vma_reserve(struct aspace *as, unsigned n)
@@ -43,11 +43,12 @@ int vma_reserve(struct aspace *as, unsigned n)
     struct vma **to = kmalloc(room * sizeof(struct vma *));
     if (to == NULL)
         return -ENOMEM;
-    if (as->vma_count != 0)
-        memcpy(to, as->vmas, as->vma_count * sizeof(struct vma *));
+    for (unsigned i = 0; i < as->vma_count; i++)
+        to[i] = vma_get(as, i);
     kfree(as->vmas);
     as->vmas = to;
     as->vma_room = room;
+    as->vma_hole = as->vma_count;
     return 0;
 }
 
@@ -104,8 +105,18 @@ void vma_set(struct vma *v, uint32_t prot, uint32_t flags)
     vma_count(v, true);
 }
 
+/* Addresses below `end` are free now: the next search looks there, too. */
+static void vma_freed(struct aspace *as, uint64_t end)
+{
+    unsigned i = vma_index(as, end);
+    uint64_t roof = i < as->vma_count ? vma_get(as, i)->start : UINT64_MAX;
+    as->gap_top = MAX(as->gap_top, roof);
+}
+
 void vma_resize(struct vma *v, uint64_t start, uint64_t end)
 {
+    uint64_t old_start = v->start;
+    uint64_t old_end = v->end;
     vma_count(v, false);
     if (start > v->start)
         v->offset += start - v->start;
@@ -114,17 +125,33 @@ void vma_resize(struct vma *v, uint64_t start, uint64_t end)
     v->start = start;
     v->end = end;
     vma_count(v, true);
+    if (end < old_end)
+        vma_freed(v->as, old_end);
+    else if (start > old_start)
+        vma_freed(v->as, old_start);
 }
 
 /* --- the array --- */
 
+/* The hole comes to be at `i`. */
+static void vma_move_hole(struct aspace *as, unsigned i)
+{
+    unsigned size = as->vma_room - as->vma_count;
+    unsigned at = as->vma_hole;
+    if (i < at)
+        memmove(&as->vmas[i + size], &as->vmas[i],
+                (at - i) * sizeof(struct vma *));
+    else if (i > at)
+        memmove(&as->vmas[at], &as->vmas[at + size],
+                (i - at) * sizeof(struct vma *));
+    as->vma_hole = i;
+}
+
 static void vma_array_insert(struct aspace *as, struct vma *v)
 {
     KASSERT(as->vma_count < as->vma_room);
-    unsigned i = vma_index(as, v->start);
-    memmove(&as->vmas[i + 1], &as->vmas[i],
-            (as->vma_count - i) * sizeof(struct vma *));
-    as->vmas[i] = v;
+    vma_move_hole(as, vma_index(as, v->start));
+    as->vmas[as->vma_hole++] = v;
     as->vma_count++;
 }
 
@@ -142,11 +169,11 @@ void vma_insert(struct aspace *as, struct vma *v)
 
 struct vma *vma_remove(struct aspace *as, unsigned i)
 {
-    struct vma *v = as->vmas[i];
+    struct vma *v = vma_get(as, i);
     vma_count(v, false);
+    vma_move_hole(as, i); /* it is the first one behind the hole */
     as->vma_count--;
-    memmove(&as->vmas[i], &as->vmas[i + 1],
-            (as->vma_count - i) * sizeof(struct vma *));
+    vma_freed(as, v->end);
     if (v->file != NULL) {
         struct inode *inode = v->file->inode;
         mutex_lock(&inode->mappings_lock);
@@ -172,7 +199,7 @@ int vma_split(struct aspace *as, unsigned i, uint64_t addr)
     int r = vma_reserve(as, 1);
     if (r < 0)
         return r;
-    struct vma *v = as->vmas[i];
+    struct vma *v = vma_get(as, i);
     struct vma *n = vma_copy(v, as);
     if (n == NULL)
         return -ENOMEM;
@@ -196,9 +223,9 @@ void vma_merge(struct aspace *as, uint64_t start, uint64_t end,
                struct vma **dead)
 {
     unsigned i = vma_index(as, start == 0 ? 0 : start - 1);
-    while (i + 1 < as->vma_count && as->vmas[i]->end <= end) {
-        struct vma *a = as->vmas[i];
-        if (!vma_fits(a, as->vmas[i + 1])) {
+    while (i + 1 < as->vma_count && vma_get(as, i)->end <= end) {
+        struct vma *a = vma_get(as, i);
+        if (!vma_fits(a, vma_get(as, i + 1))) {
             i++;
             continue;
         }
@@ -211,28 +238,47 @@ void vma_merge(struct aspace *as, uint64_t start, uint64_t end,
     }
 }
 
-uint64_t vma_find_gap(const struct aspace *as, uint64_t size, uint64_t align,
-                      uint64_t phase)
+/* The first gap that fits below `top`, from above; gaps passed count in
+ * gap_max. 0: none. */
+static uint64_t vma_search(struct aspace *as, uint64_t top, uint64_t size,
+                           uint64_t align, uint64_t phase)
 {
-    uint64_t top = as->mmap_top;
     unsigned i = vma_index(as, top);
-    /* vmas[i] ends above top: it may reach below it. */
-    if (i < as->vma_count && as->vmas[i]->start < top)
-        top = as->vmas[i]->start;
+    /* Region i ends above top: it may reach below it. */
+    if (i < as->vma_count)
+        top = MIN(top, vma_get(as, i)->start);
     for (;; i--) {
-        uint64_t floor = i > 0 ? as->vmas[i - 1]->end : MMAP_MIN;
+        const struct vma *above = i < as->vma_count ? vma_get(as, i) : NULL;
+        uint64_t floor = i > 0 ? vma_get(as, i - 1)->end : MMAP_MIN;
         uint64_t roof = top;
-        if (i < as->vma_count && (as->vmas[i]->flags & VMA_GROWSDOWN) != 0 &&
-            roof + STACK_GAP > as->vmas[i]->start)
-            roof = as->vmas[i]->start - MIN(STACK_GAP, as->vmas[i]->start);
+        if (above != NULL && (above->flags & VMA_GROWSDOWN) != 0 &&
+            roof + STACK_GAP > above->start)
+            roof = above->start - MIN(STACK_GAP, above->start);
         if (roof >= size && floor < roof) {
             uint64_t at = roof - size;
             at -= (at - phase) & (align - 1);
-            if (at >= floor && at >= MMAP_MIN && at <= roof - size)
+            if (at >= floor && at >= MMAP_MIN && at <= roof - size) {
+                as->gap_max = MAX(as->gap_max, top - (at + size));
+                as->gap_top = at;
                 return at;
+            }
         }
         if (i == 0)
             return 0;
-        top = MIN(top, as->vmas[i - 1]->start);
+        if (top > floor)
+            as->gap_max = MAX(as->gap_max, top - floor);
+        top = MIN(top, vma_get(as, i - 1)->start);
     }
+}
+
+uint64_t vma_find_gap(struct aspace *as, uint64_t size, uint64_t align,
+                      uint64_t phase)
+{
+    uint64_t at = 0;
+    if (size > as->gap_max && as->gap_top < as->mmap_top)
+        at = vma_search(as, as->gap_top, size, align, phase);
+    if (at != 0)
+        return at;
+    as->gap_max = 0;
+    return vma_search(as, as->mmap_top, size, align, phase);
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Regions of an address space: an array of pointers sorted by address, no two
- * overlapping, neighbours that can be one region are one. aspace.lock guards
+ * overlapping, neighbours that can be one region are one. What room the array
+ * has is a hole where the last change was, as the next is mostly near. Searches
+ * for free addresses go on where the last one ended. aspace.lock guards
  * everything here; inode.mappings_lock also guards map_node.
  */
 #pragma once
@@ -39,6 +41,11 @@ struct vma {
     uint32_t touched;     /* pages mapped by faults, for huge pages */
 };
 
+/* Region i < vma_count. */
+static inline struct vma *vma_get(const struct aspace *as, unsigned i)
+{
+    return as->vmas[i < as->vma_hole ? i : i + as->vma_room - as->vma_count];
+}
 /* Index of the first region that ends above `addr`, or vma_count. */
 unsigned vma_index(const struct aspace *as, uint64_t addr);
 /* The region that contains `addr`, or NULL. */
@@ -49,10 +56,10 @@ struct vma *vma_new(struct aspace *as); /* zeroed, in no list */
 struct vma *vma_copy(const struct vma *v, struct aspace *as); /* not linked */
 /* Adds `v` (room reserved) and what it counts for. */
 void vma_insert(struct aspace *as, struct vma *v);
-/* Takes out as->vmas[i]; the caller gives it to vma_free_list() unlocked. */
+/* Takes out vma_get(as, i); the caller gives it to vma_free_list() unlocked. */
 struct vma *vma_remove(struct aspace *as, unsigned i);
 void vma_free_list(struct vma *v); /* linked by `dead` */
-/* Cut as->vmas[i] at `addr` inside it. 0 or -ENOMEM. Page tables first:
+/* Cut vma_get(as, i) at `addr` inside it. 0 or -ENOMEM. Page tables first:
  * pt_split_at(). */
 int vma_split(struct aspace *as, unsigned i, uint64_t addr);
 /* Join regions around [start, end) that fit together; removed ones are added
@@ -65,7 +72,7 @@ void vma_set(struct vma *v, uint32_t prot, uint32_t flags);
 void vma_resize(struct vma *v, uint64_t start, uint64_t end);
 /* Highest free range of `size` bytes below as->mmap_top whose address is
  * `phase` modulo `align`. 0: none. */
-uint64_t vma_find_gap(const struct aspace *as, uint64_t size, uint64_t align,
+uint64_t vma_find_gap(struct aspace *as, uint64_t size, uint64_t align,
                       uint64_t phase);
 
 static inline bool vma_is_anon(const struct vma *v)

@@ -182,7 +182,7 @@ static void test_stack_grows(void **state)
     assert_true(r > 0);
     uint64_t deep = top - (7u << 20);
     assert_int_equal(signo_of(deep, FAULT_WRITE), 0);
-    assert_int_equal(as_now()->vmas[0]->start, deep);
+    assert_int_equal(vma_get(as_now(), 0)->start, deep);
     assert_int_equal(signo_of(top - (9u << 20), FAULT_WRITE), LX_SIGSEGV);
     /* It stays away from what lies below. */
     current()->proc->rlimits[LX_RLIMIT_STACK].cur = UINT64_MAX;
@@ -519,6 +519,62 @@ static void test_random(void **state)
     model_check(model[0]);
 }
 
+/* --- free addresses --- */
+
+#define PLACES 1024u
+
+/* The highest free run, by looking at every page. */
+static uint64_t place_naive(const bool *used, unsigned pages)
+{
+    unsigned run = 0;
+
+    for (unsigned i = PLACES; i-- > 0;) {
+        run = used[i] ? 0 : run + 1;
+        if (run == pages)
+            return TOP - (PLACES - i) * PG;
+    }
+    return 0;
+}
+
+static void place_mark(bool *used, uint64_t at, uint64_t pages, bool on)
+{
+    for (uint64_t i = 0; i < pages; i++)
+        used[(at - (TOP - PLACES * PG)) / PG + i] = on;
+}
+
+/* Searches go on where the last one ended, and find what a search from the
+ * top would. */
+static void test_places_are_the_highest(void **state)
+{
+    (void)state;
+    static bool used[PLACES];
+    uint64_t seed = 88172645463325252u;
+
+    for (unsigned step = 0; step < 20000; step++) {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        unsigned pages = 1 + (unsigned)(seed >> 8) % 12;
+        uint64_t at = TOP - PG * (pages + (seed >> 20) % (PLACES - pages));
+        uint32_t prot = (seed & 64) != 0 ? R : R | W;
+        unsigned what = (unsigned)(seed & 7);
+        if (what < 4) {
+            uint64_t want = place_naive(used, pages);
+            if (want == 0)
+                what = 7;
+            else
+                assert_int_equal(at = map_any(pages * PG, prot), want);
+        } else if (what == 4) {
+            map_at(at, pages, prot);
+        }
+        if (what > 4)
+            unmap(at, pages * PG);
+        place_mark(used, at, pages, what <= 4);
+        if (step % 512 == 0)
+            check_regions(as_now());
+    }
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, env_setup)
@@ -542,6 +598,7 @@ int main(void)
         T(test_huge_fork),
         T(test_memory_all_comes_back),
         T(test_random),
+        T(test_places_are_the_highest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

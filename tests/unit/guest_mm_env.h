@@ -121,14 +121,14 @@ static inline void check_regions(const struct aspace *as)
 {
     uint64_t mapped = 0;
     for (unsigned i = 0; i < as->vma_count; i++) {
-        const struct vma *v = as->vmas[i];
+        const struct vma *v = vma_get(as, i);
         assert_true(v->start < v->end);
         assert_int_equal((v->start | v->end) & PAGE_MASK, 0);
         assert_ptr_equal(v->as, as);
         mapped += v->end - v->start;
         if (i == 0)
             continue;
-        const struct vma *b = as->vmas[i - 1];
+        const struct vma *b = vma_get(as, i - 1);
         assert_true(b->end <= v->start);
         if (b->end == v->start && b->file == NULL && v->file == NULL)
             assert_true(b->prot != v->prot || b->flags != v->flags);
