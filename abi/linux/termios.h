@@ -14,6 +14,14 @@ struct lx_termios { /* kernel form: TCGETS */
 };
 ABI_SIZE(struct lx_termios, 36);
 
+struct lx_termio { /* TCGETA: the low halves of the flags */
+    uint16_t iflag, oflag, cflag, lflag;
+    uint8_t line;
+    uint8_t cc[8];
+    uint8_t pad;
+};
+ABI_SIZE(struct lx_termio, 18);
+
 struct lx_termios2 { /* TCGETS2 */
     uint32_t iflag, oflag, cflag, lflag;
     uint8_t line;
@@ -100,6 +108,10 @@ ABI_SIZE(struct lx_winsize, 8);
 #define LX_TCSETS      0x5402u
 #define LX_TCSETSW     0x5403u
 #define LX_TCSETSF     0x5404u
+#define LX_TCGETA      0x5405u
+#define LX_TCSETA      0x5406u
+#define LX_TCSETAW     0x5407u
+#define LX_TCSETAF     0x5408u
 #define LX_TCSBRK      0x5409u
 #define LX_TCXONC      0x540au
 #define LX_TCFLSH      0x540bu

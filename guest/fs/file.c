@@ -101,6 +101,7 @@ static void file_release(struct file *f)
     }
     if (f->epolls != NULL)
         epoll_file_released(f);
+    fasync_release(f);
     f->ops->release(f);
     file_allow_write(f);
     path_put(&f->path);

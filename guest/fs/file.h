@@ -5,6 +5,7 @@
 #include "guest/core/lock.h"
 #include "guest/core/types.h"
 #include "guest/core/wait.h"
+#include "guest/fs/fasync.h"
 #include "guest/fs/path.h"
 
 struct epoll_item;
@@ -40,8 +41,8 @@ struct file {
     uint32_t mode;  /* FILE_* */
     struct mutex pos_lock;
     uint64_t pos;
-    int32_t owner; /* F_SETOWN: pid, or -pgid */
-    int32_t sigio;
+    struct fasync_to owner;    /* F_SETOWN, F_SETSIG */
+    struct fasync *async;      /* while O_ASYNC is set (fs/fasync.c), or NULL */
     void *data;                /* the ops': one documented type per ops */
     struct epoll_item *epolls; /* that watch this file (fs/epoll.c), or NULL */
     struct file *next_dead;    /* file_put: to be released after another */

@@ -32,7 +32,43 @@ static int64_t get_termios(struct tty *t, uptr_t to, size_t size)
     return copy_to_user(to, &now, size);
 }
 
-/* `size` tells the old structure from the new; both start alike. */
+static int64_t get_termio(struct tty *t, uptr_t to)
+{
+    mutex_lock(&t->lock);
+    const struct lx_termios2 *now = &t->termios;
+    struct lx_termio old = {.iflag = (uint16_t)now->iflag,
+                            .oflag = (uint16_t)now->oflag,
+                            .cflag = (uint16_t)now->cflag,
+                            .lflag = (uint16_t)now->lflag,
+                            .line = now->line};
+    memcpy(old.cc, now->cc, sizeof(old.cc));
+    mutex_unlock(&t->lock);
+    return copy_to_user(to, &old, sizeof(old));
+}
+
+static uint32_t low_half(uint32_t was, uint16_t low)
+{
+    return (was & 0xffff0000u) | low;
+}
+
+/* What a program gives changes *to. The size tells which
+ * structure it is; the two newer ones start alike. */
+static int read_termios(struct lx_termios2 *to, uptr_t from, size_t size)
+{
+    struct lx_termio old;
+    if (size != sizeof(old))
+        return copy_from_user(to, from, size);
+    if (copy_from_user(&old, from, sizeof(old)) < 0)
+        return -EFAULT;
+    to->iflag = low_half(to->iflag, old.iflag);
+    to->oflag = low_half(to->oflag, old.oflag);
+    to->cflag = low_half(to->cflag, old.cflag);
+    to->lflag = low_half(to->lflag, old.lflag);
+    to->line = old.line;
+    memcpy(to->cc, old.cc, sizeof(old.cc));
+    return 0;
+}
+
 static int64_t set_termios(struct tty *t, uptr_t from, size_t size, bool wait,
                            bool flush)
 {
@@ -42,7 +78,7 @@ static int64_t set_termios(struct tty *t, uptr_t from, size_t size, bool wait,
     mutex_lock(&t->lock);
     struct lx_termios2 to = t->termios;
     mutex_unlock(&t->lock);
-    if (copy_from_user(&to, from, size) < 0)
+    if (read_termios(&to, from, size) < 0)
         return -EFAULT;
     if (wait)
         r = drain(t);
@@ -146,12 +182,17 @@ static int64_t ioctl_termios(struct tty *t, uint32_t cmd, uptr_t at)
 {
     const size_t old = sizeof(struct lx_termios);
     const size_t new = sizeof(struct lx_termios2);
+    const size_t oldest = sizeof(struct lx_termio);
     switch (cmd) {
     case LX_TCGETS: return get_termios(t, at, old);
     case LX_TCGETS2: return get_termios(t, at, new);
     case LX_TCSETS: return set_termios(t, at, old, false, false);
     case LX_TCSETSW: return set_termios(t, at, old, true, false);
     case LX_TCSETSF: return set_termios(t, at, old, true, true);
+    case LX_TCGETA: return get_termio(t, at);
+    case LX_TCSETA: return set_termios(t, at, oldest, false, false);
+    case LX_TCSETAW: return set_termios(t, at, oldest, true, false);
+    case LX_TCSETAF: return set_termios(t, at, oldest, true, true);
     case LX_TCSETS2: return set_termios(t, at, new, false, false);
     case LX_TCSETSW2: return set_termios(t, at, new, true, false);
     case LX_TCSETSF2: return set_termios(t, at, new, true, true);

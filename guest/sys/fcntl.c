@@ -4,6 +4,7 @@
 
 #include "guest/core/task.h"
 #include "guest/core/usercopy.h"
+#include "guest/fs/fasync.h"
 #include "guest/fs/file.h"
 #include "guest/fs/flock.h"
 #include "guest/fs/inode.h"
@@ -131,7 +132,7 @@ static int64_t fcntl_dup(struct file *f, uint64_t min, bool cloexec)
     return r;
 }
 
-static int64_t fcntl_setfl(struct file *f, uint32_t flags)
+static int64_t fcntl_setfl(struct file *f, int fd, uint32_t flags)
 {
     const uint32_t may =
         LX_O_APPEND | LX_O_NONBLOCK | LX_O_ASYNC | LX_O_DIRECT | LX_O_NOATIME;
@@ -143,50 +144,40 @@ static int64_t fcntl_setfl(struct file *f, uint32_t flags)
         return -EPERM;
     if ((f->mode & FILE_STREAM) == 0)
         flags &= ~LX_O_ASYNC; /* never becomes ready */
+    if (((flags ^ old) & LX_O_ASYNC) != 0) {
+        int r = fasync_set(f, fd, (flags & LX_O_ASYNC) != 0);
+        if (r < 0)
+            return r;
+    }
     __atomic_store_n(&f->flags, (old & ~may) | (flags & may), __ATOMIC_RELAXED);
-    return 0;
-}
-
-/* A process, a group (negative) or nobody (0). */
-static int64_t fcntl_set_owner(struct file *f, int32_t who)
-{
-    bool there = who == 0;
-    if (who == INT32_MIN)
-        return -EINVAL;
-    mutex_lock(&proc_lock);
-    if (who > 0)
-        there = task_find(who) != NULL || process_find(who) != NULL;
-    LIST_FOR(it, &proc_list)
-    if (LIST_ENTRY(it, struct process, all_node)->pgid == -who)
-        there = true;
-    mutex_unlock(&proc_lock);
-    if (!there)
-        return -ESRCH;
-    f->owner = who;
     return 0;
 }
 
 static int64_t fcntl_owner(struct file *f, uint32_t cmd, uint64_t arg)
 {
     struct lx_f_owner_ex ex;
+    int32_t who = (int32_t)arg;
     switch (cmd) {
-    case LX_F_SETOWN: return fcntl_set_owner(f, (int32_t)arg);
-    case LX_F_GETOWN: return f->owner;
+    case LX_F_SETOWN: /* a process, a group (negative) or nobody (0) */
+        if (who == INT32_MIN)
+            return -EINVAL;
+        return fasync_set_owner(f, who < 0 ? FASYNC_PGRP : FASYNC_PID,
+                                who < 0 ? -who : who);
+    case LX_F_GETOWN:
+        return f->owner.type == FASYNC_PGRP ? -f->owner.pid : f->owner.pid;
     case LX_F_SETSIG:
         if (arg > 64)
             return -EINVAL;
-        f->sigio = (int32_t)arg;
+        f->owner.signo = (int32_t)arg;
         return 0;
-    case LX_F_GETSIG: return f->sigio;
+    case LX_F_GETSIG: return f->owner.signo;
     case LX_F_SETOWN_EX:
         if (copy_from_user(&ex, uptr(arg), sizeof(ex)) < 0)
             return -EFAULT;
-        if (ex.type < 0 || ex.type > 2)
-            return -EINVAL;
-        return fcntl_set_owner(f, ex.type == 2 ? -ex.pid : ex.pid);
+        return fasync_set_owner(f, ex.type, ex.pid);
     default:
-        ex.type = f->owner < 0 ? 2 : 1;
-        ex.pid = f->owner < 0 ? -f->owner : f->owner;
+        ex.type = f->owner.type;
+        ex.pid = f->owner.pid;
         return copy_to_user(uptr(arg), &ex, sizeof(ex));
     }
 }
@@ -217,10 +208,10 @@ static int64_t fcntl_seals(struct file *f, uint32_t cmd, uint32_t seals)
     return r;
 }
 
-static int64_t fcntl_file(struct file *f, uint32_t cmd, uint64_t arg)
+static int64_t fcntl_file(struct file *f, int fd, uint32_t cmd, uint64_t arg)
 {
     switch (cmd) {
-    case LX_F_SETFL: return fcntl_setfl(f, (uint32_t)arg);
+    case LX_F_SETFL: return fcntl_setfl(f, fd, (uint32_t)arg);
     case LX_F_GETLK: return lock_get(f, arg, false);
     case LX_F_OFD_GETLK: return lock_get(f, arg, true);
     case LX_F_SETLK: return lock_set(f, arg, false, false);
@@ -261,7 +252,7 @@ int64_t sys_fcntl(const uint64_t *a)
         break;
     case LX_F_GETFL: r = f->flags; break;
     default:
-        r = (f->mode & FILE_PATH) != 0 ? -EBADF : fcntl_file(f, cmd, a[2]);
+        r = (f->mode & FILE_PATH) != 0 ? -EBADF : fcntl_file(f, fd, cmd, a[2]);
         break;
     }
     file_put(f);
@@ -270,11 +261,16 @@ int64_t sys_fcntl(const uint64_t *a)
 
 /* --- ioctl(2): what every file has --- */
 
-static int64_t ioctl_flag(struct file *f, uint32_t flag, uint64_t arg)
+static int64_t ioctl_flag(struct file *f, int fd, uint32_t flag, uint64_t arg)
 {
     int32_t on;
     if (copy_from_user(&on, uptr(arg), sizeof(on)) < 0)
         return -EFAULT;
+    if (flag == LX_O_ASYNC) {
+        int r = fasync_set(f, fd, on != 0);
+        if (r < 0)
+            return r;
+    }
     if (on != 0)
         __atomic_fetch_or(&f->flags, flag, __ATOMIC_RELAXED);
     else
@@ -304,9 +300,9 @@ int64_t sys_ioctl(const uint64_t *a)
         r = fd_flag_cloexec(fd, cmd == LX_FIOCLEX);
         r = r < 0 ? r : 0;
     } else if (cmd == LX_FIONBIO) {
-        r = ioctl_flag(f, LX_O_NONBLOCK, a[2]);
+        r = ioctl_flag(f, fd, LX_O_NONBLOCK, a[2]);
     } else if (cmd == LX_FIOASYNC) {
-        r = ioctl_flag(f, LX_O_ASYNC, a[2]);
+        r = ioctl_flag(f, fd, LX_O_ASYNC, a[2]);
     } else if (regular && (cmd == LX_FIONREAD || cmd == LX_FIOQSIZE)) {
         r = ioctl_regular(f, cmd, a[2]);
     } else {
