@@ -34,6 +34,8 @@
 #define LX_IP_RECVORIGDSTADDR      20
 #define LX_IP_MINTTL               21
 #define LX_IP_BIND_ADDRESS_NO_PORT 24
+#define LX_IP_RECVFRAGSIZE         25
+#define LX_IP_RECVERR_RFC4884      26
 #define LX_IP_MULTICAST_IF         32
 #define LX_IP_MULTICAST_TTL        33
 #define LX_IP_MULTICAST_LOOP       34

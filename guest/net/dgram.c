@@ -56,6 +56,9 @@ void dgram_push(struct dgram_sock *d, struct packet *p)
 {
     packet_compact(p);
     uint32_t charge = packet_charge(p);
+    if (socket_option_on(&d->k.s, LX_SO_TIMESTAMP) ||
+        socket_option_on(&d->k.s, LX_SO_TIMESTAMPNS))
+        p->stamp = clock_wall();
     spin_lock(&d->k.lock);
     bool fits = d->charge < d->k.s.rcvbuf && !d->dead;
     if (fits) {
@@ -245,7 +248,7 @@ int dgram_connect(struct socket *s, const struct net_addr *a, bool nonblock)
     struct ip_send how;
     uint16_t port;
     uint32_t scope;
-    (void)nonblock;
+    (void)nonblock; /* there is nothing to wait for */
     if (a->size < sizeof(a->family))
         return -EINVAL;
     if (a->family == LX_AF_UNSPEC) {
@@ -253,6 +256,8 @@ int dgram_connect(struct socket *s, const struct net_addr *a, bool nonblock)
         return 0;
     }
     int r = inet_addr_get(k, a, &to, &port, &scope);
+    if (s->protocol != LX_IPPROTO_UDP)
+        port = 0;
     if (r == 0)
         r = inet_route(k, &to, scope, &route, &how);
     if (r == 0 && k->table != NULL)

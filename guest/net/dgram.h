@@ -18,8 +18,8 @@ struct dgram_sock {
     uint16_t segment;     /* UDP_SEGMENT: bytes; 0: off */
     bool accept_segments; /* UDP_GRO */
     bool dead;
-    struct list raw_node; /* raw.c */
-    uint32_t icmp_filter;
+    struct list raw_node;    /* raw.c */
+    uint32_t icmp_filter[8]; /* ICMP_FILTER: bit set: not wanted */
 };
 
 static inline struct dgram_sock *dgram_of(struct socket *s)

@@ -50,14 +50,35 @@ static bool rate_allows(void)
 
 /* --- out --- */
 
+int icmp_output(struct packet *p, const struct ip_route *r,
+                const struct ip_send *how)
+{
+    uint16_t sum = 0;
+    uint8_t *at = packet_pull(p, ICMP_SIZE);
+    const size_t field = offsetof(struct icmp_header, csum);
+    if (at == NULL) {
+        packet_free(p);
+        return -EINVAL;
+    }
+    memcpy(at + field, &sum, sizeof(sum));
+    /* ICMPv6 sums a pseudo header too: RFC 4443, 2.3. */
+    uint32_t pseudo = 0;
+    if (!ip_is4(&how->dst))
+        pseudo = csum_pseudo(&how->src, &how->dst, how->protocol, p->size);
+    sum = csum_fold(pseudo + packet_csum(p, 0, p->size));
+    memcpy(at + field, &sum, sizeof(sum));
+    p->csum = PACKET_CSUM_GOOD;
+    netif_count_stat(&icmp_counters.out, 1);
+    return ip_output(p, r, how);
+}
+
 int icmp_send(struct packet *p, const struct ip_addr *dst,
               const struct ip_addr *src, uint32_t oif, uint8_t ttl)
 {
-    bool four = ip_is4(dst);
     struct ip_route r;
     struct ip_send how = {
         .dst = *dst,
-        .protocol = four ? LX_IPPROTO_ICMP : LX_IPPROTO_ICMPV6,
+        .protocol = ip_is4(dst) ? LX_IPPROTO_ICMP : LX_IPPROTO_ICMPV6,
         .ttl = ttl,
     };
     int e = ip_route(&r, dst, src, oif);
@@ -66,21 +87,26 @@ int icmp_send(struct packet *p, const struct ip_addr *dst,
         return e;
     }
     how.src = r.src;
-    struct icmp_header *h = packet_pull(p, ICMP_SIZE);
-    if (h == NULL) {
-        packet_free(p);
-        return -EINVAL;
-    }
-    uint16_t sum = 0;
-    memcpy(&h->csum, &sum, sizeof(sum));
-    /* ICMPv6 sums a pseudo header too: RFC 4443, 2.3. */
-    sum = csum_fold(
-        (four ? 0 : csum_pseudo(&how.src, &how.dst, how.protocol, p->size)) +
-        packet_csum(p, 0, p->size));
-    memcpy(&h->csum, &sum, sizeof(sum));
-    p->csum = PACKET_CSUM_GOOD;
-    netif_count_stat(&icmp_counters.out, 1);
-    return ip_output(p, &r, &how);
+    return icmp_output(p, &r, &how);
+}
+
+void icmp6_send_from(struct packet *p, const struct ip_addr *dst,
+                     const struct ip_addr *src, struct netif *n, uint8_t hops)
+{
+    struct ip_send how = {.dst = *dst,
+                          .src = ip_any6,
+                          .protocol = LX_IPPROTO_ICMPV6,
+                          .ttl = hops,
+                          .router_alert = hops == 1}; /* RFC 3810, 5 */
+    struct ip_route r = {.netif = n,
+                         .hop = *dst,
+                         .mtu = n->mtu,
+                         .multicast = ip_is_multicast(dst)};
+    if (src != NULL)
+        how.src = *src;
+    else if (!route_source(n, dst, &how.src) || ip_is4(&how.src))
+        how.src = ip_any6;
+    (void)icmp_output(p, &r, &how);
 }
 
 /* Is `p` an error itself? Then it gets none: RFC 1122, 3.2.2; RFC 4443, 2.4. */
@@ -198,146 +224,11 @@ static void echo_reply(struct packet *p, uint8_t type)
     (void)icmp_send(q, &to, &from, oif, 0);
 }
 
-/* --- in: errors about what we sent --- */
-
-struct icmp_error { /* what a message means to a socket */
-    int error;
-    bool hard;
-    uint32_t info;
-};
-
-/* RFC 1122, 4.2.3.9 and Linux's icmp_err_convert. */
-static bool meaning4(const struct icmp_header *h, struct icmp_error *e)
-{
-    static const struct {
-        int error;
-        bool hard;
-    } unreachable[] = {
-        {ENETUNREACH, false},  {EHOSTUNREACH, false}, {ENOPROTOOPT, true},
-        {ECONNREFUSED, true},  {EMSGSIZE, false},     {EOPNOTSUPP, false},
-        {ENETUNREACH, true},   {EHOSTDOWN, true},     {ENONET, true},
-        {ENETUNREACH, true},   {EHOSTUNREACH, true},  {ENETUNREACH, false},
-        {EHOSTUNREACH, false}, {EHOSTUNREACH, true},  {EHOSTUNREACH, true},
-        {EHOSTUNREACH, true},
-    };
-    *e = (struct icmp_error){.error = EHOSTUNREACH};
-    if (h->type == ICMP_UNREACHABLE && h->code < ARRAY_COUNT(unreachable)) {
-        e->error = unreachable[h->code].error;
-        e->hard = unreachable[h->code].hard;
-        if (h->code == ICMP_TOO_BIG)
-            e->info = be16(h->seq); /* RFC 1191, 4 */
-        return true;
-    }
-    if (h->type == ICMP_PARAMETER)
-        *e = (struct icmp_error){.error = EPROTO, .hard = true};
-    return h->type == ICMP_EXCEEDED || h->type == ICMP_PARAMETER;
-}
-
-static bool meaning6(const struct icmp_header *h, struct icmp_error *e)
-{
-    static const struct {
-        int error;
-        bool hard;
-    } unreachable[] = {
-        {ENETUNREACH, false},  {EACCES, true},       {EHOSTUNREACH, false},
-        {EHOSTUNREACH, false}, {ECONNREFUSED, true}, {EACCES, true},
-        {EACCES, true},
-    };
-    uint32_t word;
-    memcpy(&word, &h->id, sizeof(word));
-    *e = (struct icmp_error){.error = EHOSTUNREACH};
-    switch (h->type) {
-    case ICMP6_UNREACHABLE:
-        if (h->code >= ARRAY_COUNT(unreachable))
-            return false;
-        e->error = unreachable[h->code].error;
-        e->hard = unreachable[h->code].hard;
-        return true;
-    case ICMP6_TOO_BIG:
-        *e = (struct icmp_error){.error = EMSGSIZE, .info = be32(word)};
-        return true;
-    case ICMP6_PARAMETER:
-        *e = (struct icmp_error){.error = EPROTO, .hard = true};
-        return true;
-    default: return h->type == ICMP6_EXCEEDED;
-    }
-}
-
-/* The quoted packet: who it was from and for, and where its transport starts.
- * `p` starts with it. */
-static bool read_quote(struct packet *p, bool four, struct ip_addr *src,
-                       struct ip_addr *dst, uint8_t *protocol)
-{
-    if (four) {
-        struct ip4_header h;
-        const void *at = packet_pull(p, sizeof(h));
-        if (at == NULL)
-            return false;
-        memcpy(&h, at, sizeof(h));
-        uint32_t head = (h.version_ihl & 0xfu) * 4u;
-        if (h.version_ihl >> 4 != 4 || head < sizeof(h) || head > p->size ||
-            (be16(h.frag) & IP4_OFF_MASK) != 0)
-            return false;
-        *src = ip_from4(h.src);
-        *dst = ip_from4(h.dst);
-        *protocol = h.protocol;
-        packet_skip(p, head);
-        return true;
-    }
-    struct ip6_header h;
-    const void *at = packet_pull(p, sizeof(h));
-    if (at == NULL)
-        return false;
-    memcpy(&h, at, sizeof(h));
-    memcpy(src->b, h.src, sizeof(h.src));
-    memcpy(dst->b, h.dst, sizeof(h.dst));
-    *protocol = h.next;
-    packet_skip(p, sizeof(h));
-    if (h.next == IP6_FRAGMENT) { /* the only one we ever send */
-        const uint8_t *f = packet_pull(p, sizeof(struct ip6_fragment));
-        if (f == NULL || (f[2] & 0xff) != 0 || (f[3] & 0xf8) != 0)
-            return false;
-        *protocol = f[0];
-        packet_skip(p, sizeof(struct ip6_fragment));
-    }
-    return be32(h.flow) >> 28 == 6;
-}
-
-/* Is it plausible that we sent it? */
-static bool quote_ours(const struct packet *p, const struct ip_addr *src,
-                       const struct ip_addr *dst, bool four)
-{
-    return ip_is4(src) == four && ip_is4(dst) == four &&
-           ip_equal(src, &p->dst) && !ip_is_any(dst);
-}
-
-static void error_input(struct packet *p, const struct icmp_error *e, bool four)
-{
-    struct ip_addr src, dst;
-    uint8_t protocol;
-    packet_skip(p, ICMP_SIZE);
-    if (!read_quote(p, four, &src, &dst, &protocol) ||
-        !quote_ours(p, &src, &dst, four)) {
-        netif_count_stat(&icmp_counters.in_errors, 1);
-        packet_free(p);
-        return;
-    }
-    uint32_t size = MIN(p->size, 64u);
-    const uint8_t *head = packet_pull(p, size);
-    const struct ip_protocol *proto = ip_protocol_find(protocol);
-    if (e->error == EMSGSIZE && e->info != 0)
-        path_mtu_update(&dst, e->info);
-    if (head != NULL && proto != NULL && proto->error != NULL)
-        proto->error(&src, &dst, head, size, e->error, e->hard, e->info);
-    packet_free(p);
-}
-
 /* --- in --- */
 
 static void icmp4_input(struct packet *p)
 {
     struct icmp_header h;
-    struct icmp_error e;
     const void *at = packet_pull(p, ICMP_SIZE);
     netif_count_stat(&icmp_counters.in, 1);
     if (at == NULL || (p->csum == PACKET_CSUM_UNKNOWN &&
@@ -351,16 +242,13 @@ static void icmp4_input(struct packet *p)
         echo_reply(p, ICMP_ECHO_REPLY); /* icmp_echo_ignore_broadcasts */
     else if (h.type == ICMP_ECHO_REPLY)
         ping_input(p);
-    else if (meaning4(&h, &e))
-        error_input(p, &e, true);
     else
-        packet_free(p);
+        icmp_error_input(p, &h);
 }
 
 static void icmp6_input(struct packet *p)
 {
     struct icmp_header h;
-    struct icmp_error e;
     const void *at = packet_pull(p, ICMP_SIZE);
     netif_count_stat(&icmp_counters.in, 1);
     if (at == NULL || !packet_csum_good(p, LX_IPPROTO_ICMPV6)) {
@@ -375,10 +263,8 @@ static void icmp6_input(struct packet *p)
         ping_input(p);
     else if (h.type >= 128)
         icmp6_control(p, h.type);
-    else if (meaning6(&h, &e))
-        error_input(p, &e, false);
     else
-        packet_free(p);
+        icmp_error_input(p, &h);
 }
 
 const struct ip_protocol icmp_protocol = {

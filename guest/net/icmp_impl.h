@@ -3,6 +3,7 @@
 #pragma once
 
 #include "guest/net/ip.h"
+#include "guest/net/proto.h"
 
 #define ICMP_ECHO_REPLY  0u
 #define ICMP_UNREACHABLE 3u
@@ -30,6 +31,15 @@ extern struct icmp_counters icmp_counters;
  * default. Takes p; call net_flush() later. */
 int icmp_send(struct packet *p, const struct ip_addr *dst,
               const struct ip_addr *src, uint32_t oif, uint8_t ttl);
+/* The same by a route that is known. */
+int icmp_output(struct packet *p, const struct ip_route *r,
+                const struct ip_send *how);
+/* ICMPv6 on the link of `n` from `src` (NULL: one of its own), this hop limit:
+ * what neighbour discovery and MLD send. Takes p. */
+void icmp6_send_from(struct packet *p, const struct ip_addr *dst,
+                     const struct ip_addr *src, struct netif *n, uint8_t hops);
+/* An error about what we sent; header in front. Takes p. */
+void icmp_error_input(struct packet *p, const struct icmp_header *h);
 /* The first fragment of a packet that was never whole. RFC 791, RFC 8200 4.5.
  * Takes p. */
 void icmp_reassembly_timeout(struct packet *p);

@@ -91,8 +91,13 @@ void inet_init(struct inet_sock *k, uint16_t family, uint16_t type,
     k->local = family == LX_AF_INET ? ip_any4 : ip_any6;
     k->remote = k->local;
     k->mcast_ttl = 1;
+    k->mcast_hops = 1;
     k->mcast_loop = true;
+    k->mcast_loop6 = true;
+    k->mcast_all = true;
+    k->recv_flags = INET_LOOP4 | INET_LOOP6 | INET_MCAST_ALL | INET_AUTOFLOW;
     k->pmtu_mode = LX_IP_PMTUDISC_WANT;
+    k->pmtu_mode6 = LX_IP_PMTUDISC_WANT;
     k->mcast_src = k->local;
     k->uid = p != NULL ? p->cred.fsuid : 0;
     k->table = t;
@@ -240,27 +245,44 @@ static const struct ip_addr loopback4 = {
     .b = {[10] = 0xff, 0xff, 127, 0, 0, 1}};
 static const struct ip_addr loopback6 = {.b = {[15] = 1}};
 
+static void route_options(const struct inet_sock *k, bool group,
+                          struct ip_send *how)
+{
+    uint8_t pmtu = k->pmtu_mode6;
+    if (ip_is4(&how->dst)) {
+        pmtu = k->pmtu_mode;
+        how->ttl = group ? k->mcast_ttl : k->ttl;
+        how->tos = k->tos;
+        how->multicast_loop = group && k->mcast_loop;
+    } else {
+        how->ttl = group ? k->mcast_hops : k->hops;
+        how->tos = k->tclass;
+        how->multicast_loop = group && k->mcast_loop6;
+        how->dont_fragment = (k->recv_flags & INET_DONTFRAG6) != 0;
+    }
+    if (pmtu == LX_IP_PMTUDISC_DO || pmtu == LX_IP_PMTUDISC_PROBE)
+        how->dont_fragment = true;
+    how->mtu_probe = pmtu >= LX_IP_PMTUDISC_PROBE;
+}
+
 int inet_route(const struct inet_sock *k, const struct ip_addr *to,
                uint32_t oif, struct ip_route *r, struct ip_send *how)
 {
-    bool group = ip_is_multicast(to);
+    bool group = ip_is_multicast(to), four = ip_is4(to);
     const struct ip_addr *src = &k->local;
-    *how = (struct ip_send){.dst = *to,
-                            .protocol = (uint8_t)k->s.protocol,
-                            .ttl = group ? k->mcast_ttl : k->ttl,
-                            .tos = k->tos,
-                            .multicast_loop = group && k->mcast_loop};
-    how->dont_fragment = k->pmtu_mode >= LX_IP_PMTUDISC_DO;
-    how->mtu_probe = k->pmtu_mode == LX_IP_PMTUDISC_PROBE;
+    *how = (struct ip_send){.dst = *to, .protocol = (uint8_t)k->s.protocol};
+    route_options(k, group, how);
     if (ip_is_any(to))
-        how->dst = ip_is4(to) ? loopback4 : loopback6;
+        how->dst = four ? loopback4 : loopback6;
+    if (oif == 0 && group)
+        oif = four ? k->mcast_oif : k->mcast_oif6;
     if (oif == 0)
-        oif = group && k->mcast_oif != 0 ? k->mcast_oif : k->oif;
+        oif = k->oif;
     if (group && ip_is_any(src) && !ip_is_any(&k->mcast_src))
         src = &k->mcast_src;
-    if (ip_is4(src) && !ip_is4(to))
+    if (ip_is4(src) && !four)
         return -EAFNOSUPPORT;
-    int e = ip_route(r, &how->dst, ip_is4(src) == ip_is4(to) ? src : NULL, oif);
+    int e = ip_route(r, &how->dst, ip_is4(src) == four ? src : NULL, oif);
     if (e < 0)
         return e;
     if (r->broadcast && !socket_option_on(&k->s, LX_SO_BROADCAST))

@@ -22,12 +22,16 @@ struct inet_sock {
     bool v6only, connected;
     bool bound; /* by bind(2); and what it named: not taken back by connect */
     bool addr_locked, port_locked;
-    uint8_t ttl, tos, mcast_ttl, pmtu_mode;
-    bool mcast_loop, recv_error, hdr_included, transparent;
-    uint64_t recv_flags;      /* IP_PKTINFO, RECVTTL ...: inet_option.c */
-    uint32_t uid;             /* who made it: SO_REUSEPORT, /proc/net */
-    uint32_t mcast_oif;       /* IP_MULTICAST_IF; 0: by route */
-    struct ip_addr mcast_src; /* any: by route */
+    uint8_t ttl, tos, mcast_ttl, pmtu_mode;       /* of IPv4; ttl 0: default */
+    uint8_t hops, tclass, mcast_hops, pmtu_mode6; /* the same of IPv6 */
+    uint8_t min_ttl;
+    bool hops_set;
+    bool mcast_loop, mcast_loop6, mcast_all;
+    bool recv_error, hdr_included, transparent;
+    uint64_t recv_flags;            /* IP_PKTINFO, RECVTTL ...: inet_option.c */
+    uint32_t uid;                   /* who made it: SO_REUSEPORT, /proc/net */
+    uint32_t mcast_oif, mcast_oif6; /* IP_MULTICAST_IF; 0: by route */
+    struct ip_addr mcast_src;       /* any: by route */
     struct inet_table *table;
     struct list bound_node, hash_node; /* in `table` */
     struct list groups;                /* multicast memberships */
@@ -97,7 +101,7 @@ int inet_route(const struct inet_sock *k, const struct ip_addr *to,
 /* --- group.c --- */
 void inet_leave_groups(struct inet_sock *k);
 /* Does it want what came for a group (IP_MULTICAST_ALL)? */
-bool inet_group_accepts(const struct inet_sock *k, const struct packet *p);
+bool inet_group_accepts(struct inet_sock *k, const struct packet *p);
 
 /* --- inet_option.c: IPPROTO_IP, IPPROTO_IPV6, SO_BINDTODEVICE --- */
 int inet_option(struct socket *s, struct socket_option *o);
@@ -110,3 +114,4 @@ int raw_create(uint16_t family, int type, int protocol, struct socket **out);
 /* From net_start(), once, before the first socket: tables. 0 or -ENOMEM. */
 int tcp_init(void);
 int udp_init(void);
+int raw_init(void);

@@ -21,6 +21,7 @@ struct ip_send { /* how one goes out */
     bool mtu_probe;      /* with it: the interface's MTU counts, not the path's
                             (IP_PMTUDISC_PROBE) */
     bool multicast_loop; /* a copy for ourselves */
+    bool router_alert;   /* RFC 2113, 2711: reports of groups */
 };
 
 /* Where `dst` goes from `src` (any: chosen) through interface `oif` (0: any).
@@ -32,6 +33,9 @@ int ip_route(struct ip_route *r, const struct ip_addr *dst,
  * -EMSGSIZE); later losses are silent. May run under a socket's spinlock. */
 int ip_output(struct packet *p, const struct ip_route *r,
               const struct ip_send *how);
+/* The same with an IPv4 header in front, by its program (IP_HDRINCL). */
+void ip_output_headed(struct packet *p, const struct ip_route *r,
+                      const struct ip_send *how);
 bool ip_is_ours(const struct ip_addr *a); /* an address of this machine */
 struct netif *ip_owner(const struct ip_addr *a); /* whose it is, or NULL */
 /* 255.255.255.255, or all ones in a prefix of `only`, or of any if NULL. */

@@ -13,7 +13,13 @@ extern struct ip_counters ip_counters;
 
 const struct ip_protocol *ip_protocol_find(uint8_t number);
 
+/* --- icmp_error.c --- */
+/* It could not be delivered, IP header in front: its socket is told as if by
+ * ICMP. Takes p. Net thread. */
+void ip_local_error(struct packet *p, int error);
+
 /* --- reassembly.c --- */
+uint32_t reassembly_charge(void); /* bytes of memory in fragments */
 /* A fragment, IP headers skipped; `off` in bytes. The whole packet, when this
  * was the last piece, or NULL. Takes p. */
 struct packet *reassemble(struct packet *p, uint32_t id, uint32_t off,

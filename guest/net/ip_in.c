@@ -7,6 +7,7 @@
 #include "abi/linux/netdev.h"
 
 #include "guest/core/klib.h"
+#include "guest/net/group.h"
 #include "guest/net/icmp.h"
 #include "guest/net/ip.h"
 #include "guest/net/ip_impl.h"
@@ -55,10 +56,8 @@ static bool dest_ours(struct packet *p)
 /* --- protocols --- */
 
 static const struct ip_protocol *const protocols[] = {
-    &tcp_protocol,
-    &udp_protocol,
-    &icmp_protocol,
-    &icmp6_protocol,
+    &tcp_protocol,   &udp_protocol,  &icmp_protocol,
+    &icmp6_protocol, &igmp_protocol,
 };
 
 const struct ip_protocol *ip_protocol_find(uint8_t number)

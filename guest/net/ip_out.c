@@ -69,24 +69,40 @@ static void send_ip(struct packet *p, const struct ip_route *r, bool loop)
 static void put_ip4(struct packet *p, const struct ip_send *how, uint32_t id,
                     uint32_t frag)
 {
-    struct ip4_header h = {
-        .version_ihl = 0x45,
-        .tos = how->tos,
-        .id = be16((uint16_t)id),
-        .frag = be16((uint16_t)frag),
-        .ttl = how->ttl != 0 ? how->ttl : DEFAULT_TTL,
-        .protocol = how->protocol,
-        .src = ip_to4(&how->src),
-        .dst = ip_to4(&how->dst),
-    };
-    void *at = packet_push(p, IP4_SIZE);
-    h.size = be16((uint16_t)p->size);
-    h.csum = csum_fold(csum_add(0, &h, sizeof(h)));
-    memcpy(at, &h, sizeof(h));
+    static const uint8_t alert[4] = {0x94, 4, 0, 0}; /* RFC 2113, 2.1 */
+    struct {
+        struct ip4_header h;
+        uint8_t alert[4];
+    } b = {.h = {
+               .version_ihl = 0x45,
+               .tos = how->tos,
+               .id = be16((uint16_t)id),
+               .frag = be16((uint16_t)frag),
+               .ttl = how->ttl != 0 ? how->ttl : DEFAULT_TTL,
+               .protocol = how->protocol,
+               .src = ip_to4(&how->src),
+               .dst = ip_to4(&how->dst),
+           }};
+    uint16_t size = sizeof(b.h);
+    if (how->router_alert) {
+        memcpy(b.alert, alert, sizeof(alert));
+        b.h.version_ihl = 0x46;
+        size = sizeof(b);
+    }
+    void *at = packet_push(p, size);
+    b.h.size = be16((uint16_t)p->size);
+    b.h.csum = csum_fold(csum_add(0, &b, size));
+    memcpy(at, &b, size);
 }
 
 static void put_ip6(struct packet *p, const struct ip_send *how, uint8_t next)
 {
+    /* RFC 2711, 2.1: for MLD; and a PadN of nothing */
+    const uint8_t alert[8] = {next, 0, 5, 2, 0, 0, 1, 0};
+    if (how->router_alert) {
+        memcpy(packet_push(p, sizeof(alert)), alert, sizeof(alert));
+        next = IP6_HOPOPTS;
+    }
     struct ip6_header h = {
         .flow = be32(UINT32_C(6) << 28 | (uint32_t)how->tos << 20),
         .size = be16((uint16_t)p->size),
@@ -169,4 +185,10 @@ int ip_output(struct packet *p, const struct ip_route *r,
         put_ip6(p, how, how->protocol);
     send_ip(p, r, how->multicast_loop);
     return 0;
+}
+
+void ip_output_headed(struct packet *p, const struct ip_route *r,
+                      const struct ip_send *how)
+{
+    send_ip(p, r, how->multicast_loop);
 }

@@ -21,8 +21,10 @@ struct netif_stats {
 
 struct netif_addr {
     struct ip_addr addr;
-    uint8_t prefix; /* bits; IPv4: 0..32 */
-    uint8_t scope;  /* RT_SCOPE_* */
+    uint8_t prefix;         /* bits; IPv4: 0..32 */
+    uint8_t scope;          /* RT_SCOPE_* */
+    uint32_t broadcast;     /* IPv4, as configured, network order; 0: none */
+    nsec_t tentative_until; /* IPv6: somebody may still object */
 };
 
 struct netif_ops {
@@ -39,9 +41,10 @@ struct netif {
     const struct netif_ops *ops;
     void *driver;
     char name[NETIF_NAME_SIZE];
-    uint32_t index; /* 1: lo */
-    uint32_t flags; /* LX_IFF_* */
-    uint32_t mtu;   /* bytes of IP */
+    uint32_t index;   /* 1: lo */
+    uint32_t flags;   /* LX_IFF_* */
+    uint32_t mtu;     /* bytes of IP */
+    uint32_t mtu_max; /* 0: any */
     uint8_t mac[6];
     bool ethernet;
     bool tx_csum;                         /* takes PACKET_CSUM_PARTIAL */

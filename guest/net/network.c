@@ -118,6 +118,8 @@ static int net_make(void)
     int r = udp_init();
     if (r == 0)
         r = tcp_init();
+    if (r == 0)
+        r = raw_init();
     if (r < 0)
         return r;
     struct task *t = task_new_kernel("net", net_main, NULL);

@@ -44,6 +44,7 @@ struct packet {
     uint16_t csum_start; /* PARTIAL: index into head[], where summing starts:
                             the transport header */
     uint16_t csum_off;   /* PARTIAL: from csum_start to the field */
+    uint64_t stamp;      /* received: CLOCK_REALTIME, if a socket wants it */
     uint16_t sport;      /* received: UDP's source port, host order */
     uint16_t net_off, net_size; /* received: the IP header, index into head[];
                                    net_size 0: it is lost */

@@ -228,22 +228,69 @@ static bool route_same(const struct route *a, const struct route *b)
             (a->oif == b->oif && ip_equal(&a->gateway, &b->gateway)));
 }
 
-int route_add(const struct route *r)
+/* A gateway must be a neighbour; its interface is the route's, if none is said.
+ */
+static int route_complete(struct route *r)
 {
-    int e = 0;
+    struct ip_route via;
+    if (ip_is_any(&r->gateway))
+        return r->oif != 0 && netif_find(r->oif) != NULL ? 0 : -ENODEV;
+    if (ip_is_ours(&r->gateway))
+        return -EINVAL;
+    if (ip_is_link_local(&r->gateway) && r->oif != 0)
+        return netif_find(r->oif) != NULL ? 0 : -ENODEV;
+    int e = ip_route(&via, &r->gateway, NULL, r->oif);
+    if (e < 0)
+        return e == -ENODEV ? e : -ENETUNREACH;
+    if (!ip_equal(&via.hop, &r->gateway))
+        return -ENETUNREACH; /* it would itself need a gateway */
+    r->oif = via.netif->index;
+    return 0;
+}
+
+static int route_put(const struct route *add, bool replace)
+{
+    struct route r = *add;
+    int e = route_complete(&r);
+    if (e < 0)
+        return e;
     spin_lock(&table.lock);
-    for (unsigned i = 0; i < table.count && e == 0; i++) {
-        if (route_same(&table.routes[i], r))
-            e = -EEXIST;
-    }
-    if (e == 0 && table.count == ROUTE_MAX)
+    unsigned at = 0;
+    while (at < table.count && !route_same(&table.routes[at], &r))
+        at++;
+    if (at < table.count && !replace)
+        e = -EEXIST;
+    else if (at == ROUTE_MAX)
         e = -ENOSPC;
     if (e == 0) {
-        table.routes[table.count] = *r;
-        __atomic_store_n(&table.count, table.count + 1, __ATOMIC_RELEASE);
+        table.routes[at] = r;
+        if (at == table.count)
+            __atomic_store_n(&table.count, at + 1, __ATOMIC_RELEASE);
     }
     spin_unlock(&table.lock);
     return e;
+}
+
+int route_add(const struct route *r)
+{
+    return route_put(r, false);
+}
+
+int route_replace(const struct route *r)
+{
+    return route_put(r, true);
+}
+
+void route_flush(uint32_t oif)
+{
+    unsigned keep = 0;
+    spin_lock(&table.lock);
+    for (unsigned i = 0; i < table.count; i++) {
+        if (table.routes[i].oif != oif)
+            table.routes[keep++] = table.routes[i];
+    }
+    table.count = keep;
+    spin_unlock(&table.lock);
 }
 
 int route_del(const struct route *r)

@@ -21,6 +21,8 @@ struct route {
 int route_add(const struct route *r);
 /* The first that agrees in dst, bits and what is not 0 in `r`. -ESRCH. */
 int route_del(const struct route *r);
+int route_replace(const struct route *r); /* in the place of the same, if any */
+void route_flush(uint32_t oif);           /* all through that interface */
 /* The i-th, with those that follow from addresses first. false: no more. */
 bool route_at(unsigned i, struct route *out);
 /* Another address of `n` that suits as source for dst. false: none. */

@@ -13,10 +13,11 @@
 #include "guest/fs/file.h"
 #include "guest/fs/inode.h"
 #include "guest/net/inet.h"
+#include "guest/net/netlink.h"
 #include "guest/net/unix.h"
 
-static const struct net_family *const families[] = {&unix_family, &inet_family,
-                                                    &inet6_family};
+static const struct net_family *const families[] = {
+    &unix_family, &inet_family, &inet6_family, &netlink_family};
 
 const struct net_family *net_family_find(int family)
 {

@@ -10,5 +10,5 @@ struct udp_counters { /* /proc/net/snmp; atomic */
 extern struct udp_counters udp_counters;
 extern struct inet_table udp_table;
 
-/* --- udp_option.c --- */
+/* --- udp_option.c: socket_io_ops.option --- */
 int udp_option(struct socket *s, struct socket_option *o);
