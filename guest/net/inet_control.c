@@ -195,6 +195,9 @@ static void give_ip6(const struct inet_sock *k, const struct packet *p,
     if ((k->recv_flags & INET_HOPLIMIT6) != 0)
         control_add(&m->control, LX_IPPROTO_IPV6, LX_IPV6_HOPLIMIT, &hops,
                     sizeof(hops));
+    if ((k->recv_flags & INET_HOPLIMIT2292) != 0)
+        control_add(&m->control, LX_IPPROTO_IPV6, LX_IPV6_2292HOPLIMIT, &hops,
+                    sizeof(hops));
     if ((k->recv_flags & INET_TCLASS6) != 0)
         control_add(&m->control, LX_IPPROTO_IPV6, LX_IPV6_TCLASS, &tclass,
                     sizeof(tclass));

@@ -16,7 +16,7 @@ static int udp_set(struct dgram_sock *d, const struct socket_option *o)
         return -EFAULT;
     switch (o->name) {
     case LX_UDP_SEGMENT:
-        if (v < 0 || v > UINT16_MAX)
+        if (v < 0 || v > 0xffff)
             return -EINVAL;
         d->segment = (uint16_t)v;
         return 0;
