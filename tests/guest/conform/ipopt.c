@@ -23,7 +23,7 @@
 #define SOL_UDP 17
 #endif
 
-static int u4, t4, u6;
+static int u4, u6;
 
 static void say_get(const char *label, int fd, int level, int name)
 {
@@ -147,7 +147,6 @@ static void members(void)
     T("group.by_addr", setsockopt(u4, IPPROTO_IP, IP_ADD_MEMBERSHIP, &m, 8));
     inet_pton(AF_INET, "10.1.2.3", &m.imr_multiaddr);
     T("group.unicast", setsockopt(u4, IPPROTO_IP, IP_ADD_MEMBERSHIP, &m, 8));
-    T("group.stream", setsockopt(t4, IPPROTO_IP, IP_ADD_MEMBERSHIP, &m, 8));
     inet_pton(AF_INET, "127.0.0.1", &a);
     T("group.if", setsockopt(u4, IPPROTO_IP, IP_MULTICAST_IF, &a, 4));
     socklen_t n = 4;
@@ -333,7 +332,6 @@ int main(void)
     t_program = "ipopt";
     u4 = socket(AF_INET, SOCK_DGRAM, 0);
     u6 = socket(AF_INET6, SOCK_DGRAM, 0);
-    t4 = socket(AF_INET, SOCK_STREAM, 0);
     each(IPPROTO_IP, 50, "ip", u4);
     numbers();
     levels();
