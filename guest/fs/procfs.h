@@ -45,5 +45,7 @@ proc_show proc_cpuinfo, proc_meminfo, proc_kstat, proc_uptime, proc_loadavg,
     proc_kcmdline, proc_partitions, proc_diskstats, proc_interrupts;
 /* procfs_sys.c */
 extern const struct pseudo_dir proc_sys_dir;
+/* procfs_sysnet.c */
+extern const struct pseudo_dir proc_sys_net_dir;
 /* procfs_net.c */
 extern const struct pseudo_dir proc_net_dir;

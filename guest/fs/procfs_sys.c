@@ -8,7 +8,6 @@
 #include "guest/core/task.h"
 #include "guest/core/uts.h"
 #include "guest/fs/procfs.h"
-#include "guest/net/socket.h"
 
 #define UUID_BYTES 16
 #define CAP_ADMIN  21
@@ -177,7 +176,7 @@ static const struct pseudo_node kernel_nodes[] = {
 };
 static const struct pseudo_dir kernel_dir = PSEUDO_DIR(kernel_nodes);
 
-/* --- vm, fs, net --- */
+/* --- vm, fs --- */
 
 /* Memory is reserved without limit and backed on demand. */
 SYS_VALUE(show_max_map_count, "%u", 65530u)
@@ -215,43 +214,10 @@ static const struct pseudo_node fs_nodes[] = {
 };
 static const struct pseudo_dir fs_dir = PSEUDO_DIR(fs_nodes);
 
-SYS_VALUE(show_somaxconn, "%u", (unsigned)SOMAXCONN)
-SYS_VALUE(show_socket_buffer, "%u", SOCKET_BUFFER)
-SYS_VALUE(show_optmem_max, "%u", 131072u)
-SYS_VALUE(show_dgram_max, "%u", 10u)
-SYS_VALUE(show_port_range, "%s", "32768\t60999")
-
-static const struct pseudo_node net_core_nodes[] = {
-    PROC_REG("somaxconn", 0444, show_somaxconn),
-    PROC_REG("rmem_default", 0444, show_socket_buffer),
-    PROC_REG("rmem_max", 0444, show_socket_buffer),
-    PROC_REG("wmem_default", 0444, show_socket_buffer),
-    PROC_REG("wmem_max", 0444, show_socket_buffer),
-    PROC_REG("optmem_max", 0444, show_optmem_max),
-};
-static const struct pseudo_dir net_core_dir = PSEUDO_DIR(net_core_nodes);
-
-static const struct pseudo_node net_ipv4_nodes[] = {
-    PROC_REG("ip_local_port_range", 0444, show_port_range),
-};
-static const struct pseudo_dir net_ipv4_dir = PSEUDO_DIR(net_ipv4_nodes);
-
-static const struct pseudo_node net_unix_nodes[] = {
-    PROC_REG("max_dgram_qlen", 0444, show_dgram_max),
-};
-static const struct pseudo_dir net_unix_dir = PSEUDO_DIR(net_unix_nodes);
-
-static const struct pseudo_node net_nodes[] = {
-    PROC_DIR("core", 0555, &net_core_dir),
-    PROC_DIR("unix", 0555, &net_unix_dir),
-    PROC_DIR("ipv4", 0555, &net_ipv4_dir),
-};
-static const struct pseudo_dir net_dir = PSEUDO_DIR(net_nodes);
-
 static const struct pseudo_node sys_nodes[] = {
     PROC_DIR("kernel", 0555, &kernel_dir),
     PROC_DIR("vm", 0555, &vm_dir),
     PROC_DIR("fs", 0555, &fs_dir),
-    PROC_DIR("net", 0555, &net_dir),
+    PROC_DIR("net", 0555, &proc_sys_net_dir),
 };
 const struct pseudo_dir proc_sys_dir = PSEUDO_DIR(sys_nodes);

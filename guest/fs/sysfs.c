@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* sysfs: the few files that programs size themselves by, and cgroup v2 limits
  * of the only group there is: this VM. */
+#include "guest/fs/sysfs.h"
+
 #include "abi/linux/errno.h"
 #include "abi/linux/stat.h"
 
@@ -291,7 +293,7 @@ static const struct pseudo_node root_nodes[] = {
     PROC_DIR("kernel", 0555, &kernel_dir),
     PROC_DIR("fs", 0555, &fs_dir),
     PROC_DIR("block", 0555, &empty_dir),
-    PROC_DIR("class", 0555, &empty_dir),
+    PROC_DIR("class", 0555, &sysfs_class_dir),
 };
 static const struct pseudo_dir root_dir = PSEUDO_DIR(root_nodes);
 

@@ -188,6 +188,10 @@ static int neigh_change(const struct nl_request *r)
 
 int rtnl_set(const struct nl_request *r)
 {
+    if (r->size < 1)
+        return 0; /* not even a family: nobody looks at it */
+    if (r->h.type >= LX_RTM_NEWADDR && !family_known(r->body[0]))
+        return -EOPNOTSUPP;
     switch (r->h.type) {
     case LX_RTM_NEWLINK:
     case LX_RTM_SETLINK: return link_set(r);

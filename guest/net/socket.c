@@ -12,7 +12,7 @@
 #include "guest/core/uio.h"
 #include "guest/fs/file.h"
 #include "guest/fs/inode.h"
-#include "guest/net/inet.h"
+#include "guest/net/inet_impl.h"
 #include "guest/net/netlink.h"
 #include "guest/net/unix.h"
 
@@ -105,7 +105,9 @@ static uint32_t sockfile_poll(struct file *f, struct poll_table *pt)
 static int64_t sockfile_ioctl(struct file *f, uint32_t cmd, uint64_t arg)
 {
     struct socket *s = f->data;
-    return s->io->ioctl(s, cmd, arg);
+    int64_t r = s->io->ioctl(s, cmd, arg);
+    /* netdevice(7): any socket will do; glibc takes one of AF_UNIX. */
+    return r == -ENOTTY ? inet_device_ioctl(s, cmd, arg) : r;
 }
 
 static void sockfile_release(struct file *f)

@@ -1,7 +1,7 @@
 # libFuzzer targets of the guest kernel's portable code, over arch/fake.
 if(LIMPET_FUZZ)
   target_compile_options(guest_fake PUBLIC -fsanitize=fuzzer-no-link)
-  foreach(name elf)
+  foreach(name elf net)
     add_executable(guest_${name}_fuzz
       ${CMAKE_SOURCE_DIR}/tests/fuzz/guest_${name}_fuzz.c)
     target_link_libraries(guest_${name}_fuzz PRIVATE guest_fake)
