@@ -7,7 +7,7 @@
 
 #include "guest/core/klib.h"
 #include "guest/core/log.h"
-#include "guest/net/netif.h"
+#include "guest/net/netaddr.h"
 #include "guest/net/route.h"
 
 static struct netif *find(const uint8_t mac[6])
@@ -32,10 +32,9 @@ static void add_address(struct netif *n, const struct boot_addr *b)
     struct netif_addr a = {.addr = address(b), .prefix = b->prefix};
     a.scope =
         ip_is_link_local(&a.addr) ? LX_RT_SCOPE_LINK : LX_RT_SCOPE_UNIVERSE;
-    spin_lock(&n->lock);
-    if (n->addr_count < NETIF_ADDRS)
-        n->addrs[n->addr_count++] = a;
-    spin_unlock(&n->lock);
+    int e = netif_addr_add(n, &a);
+    if (e < 0)
+        klog(KLOG_ERROR, "%s: address cannot be used: error %d", n->name, -e);
 }
 
 static void add_gateway(const struct netif *n, const struct boot_addr *b)
@@ -66,7 +65,10 @@ void netif_configure(const struct boot_netif *b)
         n->mtu = b->mtu;
     for (unsigned i = 0; i < MIN(b->addr_count, ARRAY_COUNT(b->addr)); i++)
         add_address(n, &b->addr[i]);
+    /* Up only now: all of them are announced, and routes find their way. */
+    netif_set_flags(n, n->flags | LX_IFF_UP);
     for (unsigned i = 0; i < MIN(b->gateway_count, ARRAY_COUNT(b->gateway));
          i++)
         add_gateway(n, &b->gateway[i]);
+    net_flush();
 }

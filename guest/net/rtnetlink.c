@@ -49,12 +49,13 @@ static void link_put(struct nl_out *o, const struct netif *n)
     static const uint8_t nobody[6];
     bool lo = (n->flags & LX_IFF_LOOPBACK) != 0;
     bool up = (n->flags & LX_IFF_UP) != 0;
-    struct lx_ifinfomsg m = {
-        .type = lo ? LX_ARPHRD_LOOPBACK : LX_ARPHRD_ETHER,
-        .index = (int32_t)n->index,
-        .flags = n->flags | (up ? LX_IFF_RUNNING | LX_IFF_LOWER_UP : 0)};
+    struct lx_ifinfomsg m = {.type = lo ? LX_ARPHRD_LOOPBACK : LX_ARPHRD_ETHER,
+                             .index = (int32_t)n->index,
+                             .flags = n->flags};
     if (!up)
         m.flags &= ~LX_IFF_RUNNING;
+    if ((m.flags & LX_IFF_RUNNING) != 0)
+        m.flags |= LX_IFF_LOWER_UP;
     nl_begin(o, LX_RTM_NEWLINK, &m, sizeof(m));
     attr_text(o, LX_IFLA_IFNAME, n->name);
     nl_attr_u32(o, LX_IFLA_TXQLEN, 1000);

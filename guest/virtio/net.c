@@ -369,7 +369,7 @@ static void net_describe(struct net_dev *n)
     i->ops = &ops;
     i->driver = n;
     i->ethernet = true;
-    i->flags = LX_IFF_UP | LX_IFF_RUNNING | LX_IFF_BROADCAST | LX_IFF_MULTICAST;
+    i->flags = LX_IFF_RUNNING | LX_IFF_BROADCAST | LX_IFF_MULTICAST;
     i->mtu = (f & VIRTIO_NET_F_MTU) != 0 ? c.mtu : 1500;
     memcpy(i->mac, c.mac, sizeof(i->mac));
     i->tx_csum = (f & VIRTIO_NET_F_CSUM) != 0;
