@@ -20,6 +20,7 @@ static void dgram_free(struct inet_sock *k)
     struct dgram_sock *d = CONTAINER_OF(k, struct dgram_sock, k);
     LIST_FOR_SAFE(it, next, &d->queue)
     packet_free(LIST_ENTRY(it, struct packet, node));
+    dgram_free_errors(d);
     kfree(d);
 }
 
@@ -34,6 +35,7 @@ int dgram_new(uint16_t family, uint16_t type, struct inet_table *t,
     mutex_init(&d->read_lock);
     list_init(&d->queue);
     list_init(&d->raw_node);
+    list_init(&d->errors);
     *out = d;
     return 0;
 }
@@ -175,7 +177,7 @@ int64_t dgram_recv(struct socket *s, struct message *m)
     if ((m->flags & LX_MSG_OOB) != 0)
         return -EOPNOTSUPP;
     if ((m->flags & LX_MSG_ERRQUEUE) != 0)
-        return -EAGAIN;
+        return dgram_recv_error(d, m);
     for (;;) {
         int r = recv_once(d, m, &n);
         if (r == 1)
@@ -197,7 +199,7 @@ uint32_t dgram_poll(struct socket *s, struct poll_table *pt)
     poll_add(pt, &s->in_wait);
     poll_add(pt, &s->out_wait);
     spin_lock(&d->k.lock);
-    if (s->error != 0)
+    if (s->error != 0 || !list_empty(&d->errors))
         bits |= EPOLLERR;
     if ((d->shut & DGRAM_SHUT_RECV) != 0)
         bits |= EPOLLRDHUP | EPOLLIN | EPOLLRDNORM;

@@ -13,6 +13,8 @@ struct dgram_sock {
     struct mutex read_lock; /* who looks at the first packet in the queue */
     struct list queue;      /* struct packet */
     uint32_t count, charge; /* packets, bytes of memory */
+    struct list errors;     /* struct dgram_report: inet_errqueue.c */
+    uint32_t error_count;
     uint64_t drops;
     uint32_t shut;        /* DGRAM_SHUT_* */
     uint16_t segment;     /* UDP_SEGMENT: bytes; 0: off */
@@ -56,6 +58,13 @@ int dgram_send_begin(struct dgram_sock *d, const struct message *m,
 /* The bytes of `u` in a packet with `room` bytes before them. -EFAULT,
  * -ENOBUFS. */
 int dgram_packet(struct uio *u, uint16_t room, struct packet **out);
+/* --- inet_errqueue.c: MSG_ERRQUEUE, ip(7) --- */
+/* Keep what was reported about a datagram of `d` to `port`; its payload is what
+ * follows the first `head` bytes of `p`, which stays the caller's. */
+void dgram_report(struct dgram_sock *d, const struct packet *p, uint32_t head,
+                  uint16_t port, const struct ip_report *r);
+int64_t dgram_recv_error(struct dgram_sock *d, struct message *m);
+void dgram_free_errors(struct dgram_sock *d);
 /* --- inet_control.c --- */
 /* Control messages of a message to be sent. -EINVAL. */
 int inet_control_parse(const struct inet_sock *k, const struct message *m,

@@ -271,10 +271,12 @@ const struct ip_protocol icmp_protocol = {
     .number = LX_IPPROTO_ICMP,
     .input = icmp4_input,
     .error = ping_error,
+    .report = ping_report,
 };
 
 const struct ip_protocol icmp6_protocol = {
     .number = LX_IPPROTO_ICMPV6,
     .input = icmp6_input,
     .error = ping_error,
+    .report = ping_report,
 };

@@ -18,6 +18,8 @@ struct icmp_error { /* what a message means to a socket */
     int error;
     bool hard;
     uint32_t info;
+    uint8_t type, code;
+    const struct ip_addr *offender; /* NULL: we ourselves */
 };
 
 /* RFC 1122, 4.2.3.9 and Linux's icmp_err_convert. */
@@ -137,9 +139,25 @@ static void error_deliver(struct packet *p, const struct icmp_error *e,
         packet_free(p);
         return;
     }
+    const struct ip_protocol *proto = ip_protocol_find(protocol);
+    if (proto != NULL && proto->report != NULL) {
+        struct ip_report r = {.src = src,
+                              .dst = dst,
+                              .offender = e->offender != NULL ? *e->offender
+                                          : four              ? ip_any4
+                                                              : ip_any6,
+                              .error = e->error,
+                              .info = e->info,
+                              .origin = e->offender == NULL
+                                            ? LX_SO_EE_ORIGIN_LOCAL
+                                        : four ? LX_SO_EE_ORIGIN_ICMP
+                                               : LX_SO_EE_ORIGIN_ICMP6,
+                              .type = e->type,
+                              .code = e->code};
+        proto->report(p, &r);
+    }
     uint32_t size = MIN(p->size, 64u);
     const uint8_t *head = packet_pull(p, size);
-    const struct ip_protocol *proto = ip_protocol_find(protocol);
     if (e->error == EMSGSIZE && e->info != 0)
         path_mtu_update(&dst, e->info);
     if (head != NULL && proto != NULL && proto->error != NULL)
@@ -155,6 +173,10 @@ void icmp_error_input(struct packet *p, const struct icmp_header *h)
         packet_free(p);
         return;
     }
+    const struct ip_addr from = p->src;
+    e.type = h->type;
+    e.code = h->code;
+    e.offender = &from;
     packet_skip(p, ICMP_SIZE);
     error_deliver(p, &e, four);
 }

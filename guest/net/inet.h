@@ -91,6 +91,9 @@ struct inet_sock *inet_find_four(struct inet_table *t,
                                  const struct ip_addr *local,
                                  const struct ip_addr *remote, uint16_t lport,
                                  uint16_t rport);
+/* One without a peer that sends from there, with a reference. NULL. */
+struct inet_sock *inet_find_local(struct inet_table *t,
+                                  const struct ip_addr *local, uint16_t lport);
 uint16_t inet_port_random(const struct inet_sock *k); /* RFC 6056 */
 
 /* Where to: `to` any becomes loopback. Interface and source by the socket, its

@@ -373,6 +373,29 @@ struct inet_sock *inet_find_four(struct inet_table *t,
     return k;
 }
 
+struct inet_sock *inet_find_local(struct inet_table *t,
+                                  const struct ip_addr *local, uint16_t lport)
+{
+    struct inet_sock *found = NULL;
+    spin_lock(&t->lock);
+    LIST_FOR(it, bucket_port(t, lport))
+    {
+        struct inet_sock *k = of_bound(it);
+        if (!list_empty(&k->hash_node))
+            break;
+        bool any = ip_is_any(&k->local) &&
+                   (k->s.family != LX_AF_INET || ip_is4(local));
+        if (k->lport == lport && (any || ip_equal(&k->local, local))) {
+            found = k;
+            break;
+        }
+    }
+    if (found != NULL)
+        inet_get(found);
+    spin_unlock(&t->lock);
+    return found;
+}
+
 void inet_each(struct inet_table *t, const struct packet *p, uint16_t sport,
                uint16_t dport,
                void (*fn)(struct inet_sock *k, const struct packet *p))

@@ -41,6 +41,14 @@ struct netif *ip_owner(const struct ip_addr *a); /* whose it is, or NULL */
 /* 255.255.255.255, or all ones in a prefix of `only`, or of any if NULL. */
 bool ip_is_broadcast(const struct ip_addr *a, const struct netif *only);
 
+struct ip_report {           /* an ICMP error, or one of our own */
+    struct ip_addr src, dst; /* as we sent it */
+    struct ip_addr offender; /* who says so; any: we */
+    int error;               /* positive errno */
+    uint32_t info;           /* MTU for EMSGSIZE */
+    uint8_t origin, type, code;
+};
+
 /* A protocol's input: `p` starts at its header, addresses are in it; its IP
  * header was checked; IP's own is p->net_off. On the net thread or in
  * net_flush(), several CPUs at once, no locks held. Takes p. */
@@ -52,6 +60,9 @@ struct ip_protocol {
     void (*error)(const struct ip_addr *src, const struct ip_addr *dst,
                   const uint8_t *head, uint32_t size, int error, bool hard,
                   uint32_t info);
+    /* The same for who has an error queue (IP_RECVERR), or NULL: `p` starts
+     * with the transport header that was sent and stays the caller's. */
+    void (*report)(const struct packet *p, const struct ip_report *r);
 };
 extern const struct ip_protocol tcp_protocol, udp_protocol; /* their files */
 void ip_input(struct packet *p);   /* IP header in front */

@@ -63,6 +63,27 @@ void ping_error(const struct ip_addr *src, const struct ip_addr *dst,
     inet_put(k);
 }
 
+void ping_report(const struct packet *p, const struct ip_report *r)
+{
+    struct icmp_header h;
+    if (p->size < sizeof(h))
+        return;
+    packet_copy_out(p, 0, &h, sizeof(h));
+    struct inet_sock *k =
+        inet_find_four(&ping_table, &r->src, &r->dst, be16(h.id), 0);
+    if (k == NULL)
+        k = inet_find_local(&ping_table, &r->src, be16(h.id));
+    if (k == NULL)
+        return;
+    struct dgram_sock *d = CONTAINER_OF(k, struct dgram_sock, k);
+    if (k->recv_error) {
+        dgram_report(d, p, 0, 0, r);
+        if (!k->connected)
+            dgram_error(d, r->error);
+    }
+    inet_put(k);
+}
+
 /* --- ping: out --- */
 
 static int64_t ping_send(struct socket *s, struct message *m)

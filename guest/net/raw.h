@@ -10,3 +10,5 @@ void ping_input(struct packet *p);
 void ping_error(const struct ip_addr *src, const struct ip_addr *dst,
                 const uint8_t *head, uint32_t size, int error, bool hard,
                 uint32_t info);
+/* ip_protocol.report of both. */
+void ping_report(const struct packet *p, const struct ip_report *r);

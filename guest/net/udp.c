@@ -117,10 +117,33 @@ static void udp_icmp_error(const struct ip_addr *src, const struct ip_addr *dst,
     inet_put(k);
 }
 
+static void udp_report(const struct packet *p, const struct ip_report *r)
+{
+    struct udp_header h;
+    if (p->size < sizeof(h))
+        return;
+    packet_copy_out(p, 0, &h, sizeof(h));
+    uint16_t lport = be16(h.src), rport = be16(h.dst);
+    struct inet_sock *k =
+        inet_find_four(&udp_table, &r->src, &r->dst, lport, rport);
+    if (k == NULL) /* not connected: errors come for all it sends to */
+        k = inet_find_local(&udp_table, &r->src, lport);
+    if (k == NULL)
+        return;
+    struct dgram_sock *d = CONTAINER_OF(k, struct dgram_sock, k);
+    if (k->recv_error) {
+        dgram_report(d, p, UDP_SIZE, rport, r);
+        if (!k->connected)
+            dgram_error(d, r->error);
+    }
+    inet_put(k);
+}
+
 const struct ip_protocol udp_protocol = {
     .number = LX_IPPROTO_UDP,
     .input = udp_input,
     .error = udp_icmp_error,
+    .report = udp_report,
 };
 
 /* --- out --- */

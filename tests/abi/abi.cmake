@@ -1,5 +1,5 @@
 # Compile-only: the static assertions are the test; both compilers run them.
-foreach(topic nr struct event socket tcp)
+foreach(topic nr struct event socket tcp inet)
   add_executable(abi-${topic}-test abi/${topic}_test.c)
   target_include_directories(abi-${topic}-test PRIVATE ${CMAKE_SOURCE_DIR})
   add_test(NAME abi_${topic} COMMAND abi-${topic}-test)
