@@ -18,7 +18,7 @@
 #define PASS_TIME 8u
 #define CUT_SHIFT 4
 
-static struct socket *socks[4];
+static struct socket *socks[4], *listener;
 static uint64_t free_at_start;
 
 static void fuzz_init(void)
@@ -33,7 +33,10 @@ static void fuzz_init(void)
         raw_create(LX_AF_INET6, LX_SOCK_RAW, LX_IPPROTO_ICMPV6, &socks[2]) <
             0 ||
         raw_create(LX_AF_INET, LX_SOCK_DGRAM, LX_IPPROTO_ICMP, &socks[3]) < 0 ||
-        socks[0]->ops->bind(socks[0], &a) < 0)
+        tcp_create(LX_AF_INET, LX_IPPROTO_TCP, &listener) < 0 ||
+        socks[0]->ops->bind(socks[0], &a) < 0 ||
+        listener->ops->bind(listener, &a) < 0 ||
+        listener->ops->listen(listener, 16) < 0)
         abort();
     page_stats(&s);
     free_at_start = s.free;
@@ -83,6 +86,18 @@ static void drain(struct socket *s)
     }
 }
 
+/* Connections that came about: gone again. */
+static void hang_up(void)
+{
+    struct socket *s;
+    for (int i = 0; i < 32 && listener->ops->accept(listener, true, &s) == 0;
+         i++) {
+        drain(s);
+        s->io->release(s);
+    }
+    net_env_run();
+}
+
 static void check_bounds(void)
 {
     struct page_stats s;
@@ -123,5 +138,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_bounds();
     for (unsigned i = 0; i < ARRAY_COUNT(socks); i++)
         drain(socks[i]);
+    hang_up();
     return 0;
 }
