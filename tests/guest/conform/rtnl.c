@@ -115,6 +115,8 @@ static void dump(const char *label, int type, int family, uint64_t want)
             struct rtmsg *rt = NLMSG_DATA(h);
             if (type == RTM_GETROUTE && rt->rtm_table != RT_TABLE_MAIN)
                 continue; /* of the local table nothing is told */
+            if (type == RTM_GETNEIGH)
+                continue; /* Linux has some at lo, of what ran before */
             hex(text, NLMSG_DATA(h), head);
             t_say(label, "type %d multi %d %s", h->nlmsg_type,
                   (h->nlmsg_flags & NLM_F_MULTI) != 0, text);
