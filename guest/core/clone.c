@@ -270,12 +270,16 @@ int64_t task_clone(const struct clone_args *ca)
 
     if (r == 0)
         r = clone_check_limit(me);
+    if (r == 0)
+        r = pid_take(ca->set_tid);
     if (r < 0)
         return r;
     struct process *p = thread ? me : process_new(me);
+    if (p != NULL)
+        r = clone_build(p, ca, &t, &pidfd);
+    (void)pid_take(0); /* should nobody have had it */
     if (p == NULL)
         return -EAGAIN;
-    r = clone_build(p, ca, &t, &pidfd);
     if (r == 0)
         r = clone_publish(p, t, ca);
     if (r < 0) {

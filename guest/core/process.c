@@ -76,8 +76,41 @@ static bool pid_named(int32_t pid)
     return false;
 }
 
+int pid_take(int32_t pid)
+{
+    struct task *me = current();
+    int32_t old = me->take_tid;
+
+    me->take_tid = 0;
+    if (old != 0)
+        pid_free(old);
+    if (pid == 0)
+        return 0;
+    if (pid < 0 || pid >= PID_MAX)
+        return -EINVAL;
+    unsigned long flags = spin_lock_irq(&pid_lock);
+    uint64_t *word = &pid_used[pid / 64];
+    uint64_t bit = UINT64_C(1) << (pid % 64);
+    int r = (*word & bit) != 0 || pid_named(pid) ? -EEXIST : 0;
+    if (r == 0 && pid_count >= pid_limit)
+        r = -EAGAIN;
+    if (r == 0) {
+        *word |= bit;
+        pid_count++;
+        me->take_tid = pid;
+    }
+    spin_unlock_irq(&pid_lock, flags);
+    return r;
+}
+
 int32_t pid_alloc(void)
 {
+    struct task *me = current();
+    if (me != NULL && me->take_tid != 0) {
+        int32_t pid = me->take_tid;
+        me->take_tid = 0;
+        return pid;
+    }
     unsigned long flags = spin_lock_irq(&pid_lock);
     int32_t found = -EAGAIN;
 

@@ -70,7 +70,8 @@ struct task {
     struct pi_waiter *pi_blocked; /* FUTEX_LOCK_PI: core/futex_pi.c */
     uint32_t pi_waits;            /* waiters for locks of this one */
     bool pi_gone;                 /* it ended: no more of them */
-    uint64_t rseq; /* address of struct lx_rseq, or 0; core/rseq.c */
+    int32_t take_tid; /* pid_take(): for the next pid_alloc(); 0: any */
+    uint64_t rseq;    /* address of struct lx_rseq, or 0; core/rseq.c */
     uint32_t rseq_size, rseq_sig;
     uint32_t rseq_cpu;       /* what it says */
     bool rseq_event;         /* atomic: look at it before returning to user */
@@ -180,6 +181,9 @@ struct process *process_find(int32_t pid);
 struct task *task_find(int32_t tid);
 struct task *task_find_get(int32_t tid); /* no lock needed: with a reference */
 int32_t pid_alloc(void);                 /* -EAGAIN when out */
+/* The current task's next pid_alloc() gives `pid`, 0 takes that back: 0,
+ * -EINVAL, -EEXIST, -EAGAIN. clone3(2), set_tid. */
+int pid_take(int32_t pid);
 void pid_free(int32_t pid);
 
 /* clone(2)/clone3(2)/fork/vfork. Returns the child's tid or -errno. */
@@ -187,6 +191,7 @@ struct clone_args {
     uint64_t flags; /* CLONE_* without the exit signal */
     int32_t exit_signal;
     uint64_t stack, tls, parent_tid, child_tid, pidfd;
+    int32_t set_tid; /* 0: any */
 };
 int64_t task_clone(const struct clone_args *ca);
 

@@ -17,6 +17,7 @@ struct tty {
     struct mutex lock; /* everything below up to `session` */
 
     struct lx_termios2 termios;
+    struct lx_termios fixed; /* TIOCSLCKTRMIOS: bits nobody changes */
     struct lx_winsize winsize;
     /* Input ring with free-running indexes: lines [tail, canon), then the
      * line being edited [canon, head). Raw mode: all of it is readable. */

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* ioctl(2) of terminals: tty_ioctl(4). */
 #include "abi/linux/errno.h"
+#include "abi/linux/proc.h"
 
 #include "guest/core/klib.h"
 #include "guest/core/signal.h"
+#include "guest/core/task.h"
 #include "guest/core/timer.h"
 #include "guest/core/usercopy.h"
 #include "guest/fs/poll.h"
@@ -69,6 +71,43 @@ static int read_termios(struct lx_termios2 *to, uptr_t from, size_t size)
     return 0;
 }
 
+static uint32_t keep_fixed(uint32_t was, uint32_t to, uint32_t fixed)
+{
+    return (to & ~fixed) | (was & fixed);
+}
+
+/* lock is held. */
+static void keep_termios(const struct tty *t, struct lx_termios2 *to)
+{
+    const struct lx_termios *fixed = &t->fixed;
+    const struct lx_termios2 *was = &t->termios;
+    to->iflag = keep_fixed(was->iflag, to->iflag, fixed->iflag);
+    to->oflag = keep_fixed(was->oflag, to->oflag, fixed->oflag);
+    to->cflag = keep_fixed(was->cflag, to->cflag, fixed->cflag);
+    to->lflag = keep_fixed(was->lflag, to->lflag, fixed->lflag);
+    if (fixed->line != 0)
+        to->line = was->line;
+    for (unsigned i = 0; i < LX_NCCS; i++)
+        if (fixed->cc[i] != 0)
+            to->cc[i] = was->cc[i];
+}
+
+static int64_t ioctl_fixed(struct tty *t, bool set, uptr_t at)
+{
+    struct lx_termios fixed;
+    if (set && !cred_capable(current()->proc, LX_CAP_SYS_ADMIN))
+        return -EPERM;
+    if (set && copy_from_user(&fixed, at, sizeof(fixed)) < 0)
+        return -EFAULT;
+    mutex_lock(&t->lock);
+    if (set)
+        t->fixed = fixed;
+    else
+        fixed = t->fixed;
+    mutex_unlock(&t->lock);
+    return set ? 0 : copy_to_user(at, &fixed, sizeof(fixed));
+}
+
 static int64_t set_termios(struct tty *t, uptr_t from, size_t size, bool wait,
                            bool flush)
 {
@@ -87,6 +126,7 @@ static int64_t set_termios(struct tty *t, uptr_t from, size_t size, bool wait,
     mutex_lock(&t->lock);
     if (flush)
         ldisc_flush_input(t);
+    keep_termios(t, &to);
     ldisc_set_termios(t, &to);
     mutex_unlock(&t->lock);
     return 0;
@@ -189,6 +229,8 @@ static int64_t ioctl_termios(struct tty *t, uint32_t cmd, uptr_t at)
     case LX_TCSETS: return set_termios(t, at, old, false, false);
     case LX_TCSETSW: return set_termios(t, at, old, true, false);
     case LX_TCSETSF: return set_termios(t, at, old, true, true);
+    case LX_TIOCGLCKTRMIOS: return ioctl_fixed(t, false, at);
+    case LX_TIOCSLCKTRMIOS: return ioctl_fixed(t, true, at);
     case LX_TCGETA: return get_termio(t, at);
     case LX_TCSETA: return set_termios(t, at, oldest, false, false);
     case LX_TCSETAW: return set_termios(t, at, oldest, true, false);

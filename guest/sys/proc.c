@@ -9,6 +9,8 @@
 #include "guest/core/usercopy.h"
 #include "guest/sys/calls_proc.h"
 
+#define CAP_CHECKPOINT_RESTORE 40
+
 int64_t sys_clone(const uint64_t *a)
 {
     struct clone_args ca = {
@@ -22,6 +24,23 @@ int64_t sys_clone(const uint64_t *a)
     };
 
     return task_clone(&ca);
+}
+
+/* The number the child gets: there is one pid namespace. */
+static int clone_set_tid(const struct lx_clone_args *u, int32_t *out)
+{
+    if (u->set_tid_size == 0)
+        return 0;
+    if (u->set_tid_size > 1)
+        return -EINVAL;
+    if (copy_from_user(out, uptr(u->set_tid), sizeof(*out)) < 0)
+        return -EFAULT;
+    if (*out < 1)
+        return -EINVAL;
+    return cred_capable(current()->proc, LX_CAP_SYS_ADMIN) ||
+                   cred_capable(current()->proc, CAP_CHECKPOINT_RESTORE)
+               ? 0
+               : -EPERM;
 }
 
 int64_t sys_clone3(const uint64_t *a)
@@ -45,8 +64,8 @@ int64_t sys_clone3(const uint64_t *a)
     }
     if ((u.flags & 0xff) != 0 || u.exit_signal > SIG_COUNT ||
         (u.stack == 0) != (u.stack_size == 0) ||
-        u.stack + u.stack_size < u.stack || u.set_tid_size != 0 ||
-        u.set_tid != 0 ||
+        u.stack + u.stack_size < u.stack ||
+        (u.set_tid == 0) != (u.set_tid_size == 0) ||
         (u.flags & (LX_CLONE_DETACHED | ~UINT64_C(0x3ffffffff))) != 0)
         return -EINVAL;
     if ((u.flags & (LX_CLONE_THREAD | LX_CLONE_PARENT)) != 0 &&
@@ -61,7 +80,8 @@ int64_t sys_clone3(const uint64_t *a)
         .child_tid = u.child_tid,
         .pidfd = u.pidfd,
     };
-    return task_clone(&ca);
+    int r = clone_set_tid(&u, &ca.set_tid);
+    return r < 0 ? r : task_clone(&ca);
 }
 
 int64_t sys_fork(const uint64_t *a)

@@ -78,6 +78,44 @@ static long clone3(struct clone_args *ca, size_t size)
     return r;
 }
 
+static long clone_as(const void *tid, uint64_t count)
+{
+    struct clone_args ca = {.exit_signal = SIGCHLD,
+                            .set_tid = (uintptr_t)tid,
+                            .set_tid_size = count};
+
+    return clone3(&ca, sizeof(ca));
+}
+
+static void set_tids(void)
+{
+    pid_t tid = fork();
+
+    if (tid == 0)
+        _exit(0);
+    waitpid(tid, NULL, 0);
+    YES("set_tid", clone_as(&tid, 1) == tid);
+    T("set_tid_zombie", clone_as(&tid, 1));
+    say_wait("set_tid_wait", tid);
+    YES("set_tid_again", clone_as(&tid, 1) == tid);
+    say_wait("set_tid_again_wait", tid);
+    T("set_tid_none", clone_as(NULL, 1));
+    T("set_tid_no_size", clone_as(&tid, 0));
+    T("set_tid_many", clone_as(&tid, 33));
+    T("set_tid_ptr", clone_as(BAD_PTR, 1));
+    T("set_tid_taken", clone_as(&(pid_t){getpid()}, 1));
+    T("set_tid_zero", clone_as(&(pid_t){0}, 1));
+    T("set_tid_neg", clone_as(&(pid_t){-5}, 1));
+    T("set_tid_big", clone_as(&(pid_t){1 << 23}, 1));
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (setuid(1000) == 0)
+            T("set_tid_user", clone_as(&tid, 1));
+        _exit(0);
+    }
+    waitpid(pid, NULL, 0);
+}
+
 static void clones3(void)
 {
     struct clone_args ca = {.exit_signal = SIGCHLD};
@@ -121,6 +159,7 @@ static void clones3(void)
     YES("c3_pidfd_fd", fd > 2);
     T("c3_pidfd_signal", SC(pidfd_send_signal, fd, 0, NULL, 0));
     close(fd);
+    set_tids();
     ca = (struct clone_args){.exit_signal = SIGCHLD,
                              .flags = CLONE_THREAD | CLONE_VM | CLONE_SIGHAND};
     T("c3_thread_signal", clone3(&ca, sizeof(ca)));

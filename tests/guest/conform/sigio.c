@@ -207,6 +207,23 @@ static void terminals(void)
                           full.c_cc[VINTR] == 7 && full.c_cc[VSTART] == 17);
     T("tcgeta_ptr", ioctl(73, TCGETA, BAD_PTR));
     T("tcseta_ptr", ioctl(73, TCSETA, BAD_PTR));
+    struct termios fixed;
+    memset(&fixed, 0xee, sizeof(fixed));
+    T("fixed", ioctl(73, TIOCGLCKTRMIOS, &fixed));
+    YES("fixed_none", fixed.c_lflag == 0 && fixed.c_cc[0] == 0);
+    fixed.c_lflag = ECHO;
+    fixed.c_cc[VINTR] = 1;
+    T("fix", ioctl(73, TIOCSLCKTRMIOS, &fixed));
+    tcgetattr(73, &full);
+    full.c_lflag |= ECHO | ISIG;
+    full.c_lflag &= (tcflag_t)~IEXTEN;
+    full.c_cc[VINTR] = 9;
+    full.c_cc[VQUIT] = 9;
+    T("fixed_set", tcsetattr(73, TCSANOW, &full));
+    tcgetattr(73, &full);
+    t_say("fixed_is", "%d %d %d %d", (full.c_lflag & ECHO) != 0,
+          (full.c_lflag & IEXTEN) != 0, full.c_cc[VINTR], full.c_cc[VQUIT]);
+    T("fixed_ptr", ioctl(73, TIOCSLCKTRMIOS, BAD_PTR));
     T("tcgeta_file", ioctl(t_file("plain", 1), TCGETA, &a));
     T("tty_async", fcntl(73, F_SETFL, O_ASYNC | O_NONBLOCK | O_RDWR));
     T("tty_owner", fcntl(73, F_SETOWN, getpid()));
