@@ -49,6 +49,7 @@
 #define LX_SO_MARK          36
 #define LX_SO_PROTOCOL      38
 #define LX_SO_DOMAIN        39
+#define LX_SO_PEEK_OFF      42
 #define LX_SO_PEERGROUPS    59
 #define LX_SO_BINDTOIFINDEX 62
 #define LX_SO_RCVTIMEO_NEW  66

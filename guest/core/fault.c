@@ -388,6 +388,9 @@ static int fault_no_memory(int *signo)
     *signo = LX_SIGKILL;
     if (signal_fatal_pending(current()))
         return -EFAULT;
+    /* Its exit gives more back than what it wants to write for. */
+    if (current()->exiting && current()->proc->group_exit)
+        return oom_reclaim() ? 0 : -EFAULT;
     if (oom_reclaim())
         return 0;
     if (!oom_kill())

@@ -8,11 +8,13 @@
 #include "guest/core/log.h"
 #include "guest/core/page.h"
 #include "guest/core/task.h"
+#include "guest/fs/file.h"
 #include "guest/fs/inode.h"
 #include "guest/virtio/console.h"
 
 #define OOM_NEVER  INT64_MIN
-#define SHRINK_MAX 8192 /* names; more than the cache keeps */
+#define OOM_WAIT   NSEC_PER_SEC /* for one that dies */
+#define SHRINK_MAX 8192         /* names; more than the cache keeps */
 
 /* Pages a process holds, moved by its oom_score_adj (thousandths of all). */
 static int64_t oom_badness(struct process *p, int64_t total, uint64_t *anon)
@@ -23,15 +25,18 @@ static int64_t oom_badness(struct process *p, int64_t total, uint64_t *anon)
     const struct aspace *as = p->aspace;
     if (as != NULL && !p->zombie && p->oom_score_adj > -1000) {
         *anon = as->rss_anon;
-        pages = (int64_t)(as->rss_anon + as->rss_file + as->tables) +
-                p->oom_score_adj * total / 1000;
+        uint64_t held = as->rss_anon + as->rss_file + as->tables;
+        if (p->files != NULL)
+            held += p->files->room * sizeof(struct file *) / PAGE_SIZE;
+        pages = (int64_t)held + p->oom_score_adj * total / 1000;
     }
     spin_unlock_irq(&p->sig_lock, irq);
     return pages;
 }
 
 /* The process with most, of equals the youngest, as Linux; one that is dying
- * already counts as the choice: its memory is on the way. The VM ends with
+ * already counts as the choice: its memory is on the way, unless it waits for
+ * something that one of those holds who wait for memory. The VM ends with
  * process 1, so another that holds half as much goes before it: its
  * children hold what it held when it forked. */
 static struct process *oom_choose(bool *dying, uint64_t *anon)
@@ -46,6 +51,8 @@ static struct process *oom_choose(bool *dying, uint64_t *anon)
         uint64_t held = 0;
         int64_t b = oom_badness(p, (int64_t)stats.total, &held);
         if (p->oom_killed && !p->zombie) {
+            if (clock_now() - p->oom_at >= OOM_WAIT)
+                continue;
             *dying = true;
             return p;
         }
@@ -98,6 +105,7 @@ bool oom_kill(void)
     if (p != NULL && !dying) {
         struct lx_siginfo si;
         p->oom_killed = true;
+        p->oom_at = clock_now();
         kills++;
         const char *name = p->leader != NULL ? p->leader->name : "?";
         klog(KLOG_WARN, "Out of memory: Killed process %d (%s) anon-rss:%lukB",

@@ -129,6 +129,7 @@ struct process {
     uint32_t stop_count; /* threads parked; all of them: report */
     bool unkillable;     /* pid 1: default actions do nothing */
     bool oom_killed;     /* set by oom_kill(): CTL_OOM when pid 1 ends */
+    nsec_t oom_at;       /* then; proc_lock */
     struct task *single; /* exec: the thread that stays */
     struct list ptimers; /* timer_create(2); sig_lock */
     int32_t stop_sig;

@@ -76,32 +76,46 @@ static void fd_set_cloexec(struct fdtable *t, uint32_t fd, bool on)
         t->cloexec[fd / 64] &= ~bit;
 }
 
+/* Room for all that are open. Lock held. */
+static uint32_t fdtable_used(const struct fdtable *t)
+{
+    uint32_t fd = t->room;
+    while (fd > FDTABLE_FIRST && *fdtable_at(t, fd - 1) == NULL)
+        fd--;
+    uint32_t room = FDTABLE_FIRST;
+    while (room < fd)
+        room *= 2;
+    return room;
+}
+
 struct fdtable *fdtable_clone(struct fdtable *t)
 {
     struct fdtable *n = kzalloc(sizeof(*n));
     if (n == NULL)
         return NULL;
     n->refs = 1;
+    spin_lock(&t->lock);
     for (;;) {
-        /* `room` may grow while we allocate without the lock. */
-        uint32_t room = __atomic_load_n(&t->room, __ATOMIC_RELAXED);
+        /* What is used may grow while we allocate without the lock. */
+        uint32_t room = fdtable_used(t);
+        if (n->room >= room)
+            break;
+        spin_unlock(&t->lock);
+        fdtable_free(n);
         if (fdtable_alloc(n, room) < 0) {
             kfree(n);
             return NULL;
         }
         spin_lock(&t->lock);
-        if (t->room == room)
-            break;
-        spin_unlock(&t->lock);
-        fdtable_free(n);
     }
-    for (uint32_t fd = 0; fd < t->room; fd++) {
+    for (uint32_t fd = 0; fd < MIN(t->room, n->room); fd++) {
         struct file *f = *fdtable_at(t, fd);
         *fdtable_at(n, fd) = f;
         if (f != NULL)
             file_get(f);
     }
-    memcpy(n->cloexec, t->cloexec, fdtable_words(t->room) * sizeof(uint64_t));
+    memcpy(n->cloexec, t->cloexec,
+           fdtable_words(MIN(t->room, n->room)) * sizeof(uint64_t));
     n->next = t->next;
     spin_unlock(&t->lock);
     return n;

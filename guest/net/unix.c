@@ -32,6 +32,7 @@ struct unix_sock *unix_new(uint16_t type)
     u->s.io = &unix_io_ops;
     u->refs = 1;
     u->backlog = UNIX_DGRAM_MAX;
+    u->peek_off = -1;
     mutex_init(&u->read_lock);
     waitq_init(&u->room_wait);
     list_init(&u->hash_node);
@@ -202,10 +203,27 @@ static int get_peer_cred(struct unix_sock *u, struct socket_option *o)
     return r;
 }
 
+static int peek_option(struct unix_sock *u, struct socket_option *o)
+{
+    int32_t off;
+    if (!o->set)
+        return socket_option_put(o, &u->peek_off, sizeof(u->peek_off));
+    if (o->size < sizeof(off))
+        return -EINVAL;
+    if (copy_from_user(&off, o->value, sizeof(off)) < 0)
+        return -EFAULT;
+    mutex_lock(&u->read_lock);
+    u->peek_off = off;
+    mutex_unlock(&u->read_lock);
+    return 0;
+}
+
 static int unix_option(struct socket *s, struct socket_option *o)
 {
     if (o->level != LX_SOL_SOCKET)
         return -EOPNOTSUPP;
+    if (o->name == LX_SO_PEEK_OFF)
+        return peek_option(unix_of(s), o);
     if (!o->set && (o->name == LX_SO_PEERCRED || o->name == LX_SO_PEERGROUPS))
         return get_peer_cred(unix_of(s), o);
     return -ENOPROTOOPT;

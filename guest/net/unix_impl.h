@@ -58,6 +58,7 @@ struct unix_sock {
     struct waitq room_wait; /* others, for room in our queue */
     struct unix_cred *cred, *peer_cred;
     struct mutex read_lock;
+    int32_t peek_off;  /* SO_PEEK_OFF: where the next MSG_PEEK starts, or -1 */
     uint32_t inflight; /* times our file is in a queue: unix_gc.c */
     uint32_t gc_refs;
     bool gc_candidate;

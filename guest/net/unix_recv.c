@@ -67,20 +67,36 @@ static void give_addr(struct message *m, const struct unix_packet *p)
     spin_unlock(&unix_lock);
 }
 
-/* Is there anything a reader would not wait for? */
-static bool recv_ready(struct unix_sock *u)
+/* Bytes that a peek does not look at: SO_PEEK_OFF. */
+static uint32_t peek_skip(const struct unix_sock *u, bool peek)
+{
+    return peek && u->peek_off > 0 ? (uint32_t)u->peek_off : 0;
+}
+
+/* `n` bytes were peeked at or read. read_lock held. */
+static void peek_moved(struct unix_sock *u, bool peek, uint32_t n)
+{
+    if (u->peek_off < 0)
+        return;
+    uint32_t at = (uint32_t)u->peek_off;
+    uint32_t to = peek ? at + n : at - MIN(at, n);
+    u->peek_off = (int32_t)MIN(to, (uint32_t)INT32_MAX);
+}
+
+/* Is there anything a reader would not wait for, behind `skip` bytes? */
+static bool recv_ready(struct unix_sock *u, uint32_t skip)
 {
     spin_lock(&unix_lock);
-    bool r = u->queue_count != 0 || u->s.error != 0 ||
-             (u->shut & UNIX_SHUT_RECV) != 0;
+    bool r = (u->queue_count != 0 && (skip == 0 || u->queue_bytes > skip)) ||
+             u->s.error != 0 || (u->shut & UNIX_SHUT_RECV) != 0;
     spin_unlock(&unix_lock);
     return r;
 }
 
-static int recv_wait(struct unix_sock *u, nsec_t deadline)
+static int recv_wait(struct unix_sock *u, uint32_t skip, nsec_t deadline)
 {
     int r;
-    WAIT_FOR(r, &u->s.in_wait, recv_ready(u), WAIT_SIGNALS, deadline);
+    WAIT_FOR(r, &u->s.in_wait, recv_ready(u, skip), WAIT_SIGNALS, deadline);
     return r < 0 ? socket_wait_error(r, u->s.recv_timeout) : 0;
 }
 
@@ -107,16 +123,31 @@ static void wake_senders(struct unix_sock *u)
     }
 }
 
-/* The first packet, off the queue unless `peek`; a reference. NULL: *why. */
-static struct unix_packet *dgram_take(struct unix_sock *u, bool peek, int *why)
+/* The packet that byte *skip of all is in, and where in it. unix_lock held. */
+static struct unix_packet *dgram_at(struct unix_sock *u, uint32_t *skip)
+{
+    LIST_FOR(it, &u->queue)
+    {
+        struct unix_packet *p = LIST_ENTRY(it, struct unix_packet, node);
+        if (*skip == 0 || *skip < p->size)
+            return p;
+        *skip -= p->size;
+    }
+    return NULL;
+}
+
+/* The first packet, off the queue unless `peek`, which leaves out *skip bytes;
+ * a reference. NULL: *why. */
+static struct unix_packet *dgram_take(struct unix_sock *u, bool peek,
+                                      uint32_t *skip, int *why)
 {
     struct unix_packet *p = NULL;
     spin_lock(&unix_lock);
-    if (list_empty(&u->queue)) {
+    p = dgram_at(u, skip);
+    if (p == NULL) {
         *why = recv_empty(u);
     } else {
         bool full = unix_queue_full(u);
-        p = LIST_ENTRY(u->queue.next, struct unix_packet, node);
         if (peek)
             p->refs++;
         else
@@ -129,14 +160,16 @@ static struct unix_packet *dgram_take(struct unix_sock *u, bool peek, int *why)
 }
 
 static int64_t dgram_give(struct unix_sock *u, struct message *m,
-                          struct unix_packet *p)
+                          struct unix_packet *p, uint32_t skip)
 {
     bool peek = (m->flags & LX_MSG_PEEK) != 0;
-    uint32_t n = (uint32_t)MIN(m->u->left, (uint64_t)p->size);
+    uint32_t n = (uint32_t)MIN(m->u->left, (uint64_t)(p->size - skip));
     give_addr(m, p);
-    if (n < p->size)
+    if (n < p->size - skip)
         m->got |= LX_MSG_TRUNC;
-    int64_t r = unix_packet_read(p, 0, n, m->u);
+    int64_t r = unix_packet_read(p, skip, n, m->u);
+    if (r >= 0)
+        peek_moved(u, peek, peek ? n : p->size);
     if (r >= 0 && socket_option_on(&u->s, LX_SO_PASSCRED))
         give_cred(m, p);
     if (r >= 0) {
@@ -147,7 +180,7 @@ static int64_t dgram_give(struct unix_sock *u, struct message *m,
             r = e;
     }
     if (r >= 0 && (m->flags & LX_MSG_TRUNC) != 0)
-        r = p->size;
+        r = p->size - skip;
     return r;
 }
 
@@ -161,8 +194,10 @@ static int64_t dgram_recv(struct unix_sock *u, struct message *m)
     for (;;) {
         int r = 0;
         mutex_lock(&u->read_lock);
-        struct unix_packet *p = dgram_take(u, peek, &r);
-        int64_t n = p != NULL ? dgram_give(u, m, p) : 0;
+        uint32_t skip = peek_skip(u, peek);
+        uint32_t at = skip;
+        struct unix_packet *p = dgram_take(u, peek, &at, &r);
+        int64_t n = p != NULL ? dgram_give(u, m, p, at) : 0;
         mutex_unlock(&u->read_lock);
         if (p != NULL) {
             unix_packet_put(p);
@@ -173,7 +208,7 @@ static int64_t dgram_recv(struct unix_sock *u, struct message *m)
             return -EAGAIN;
         if (r != -EAGAIN || !wait)
             return r;
-        r = recv_wait(u, deadline);
+        r = recv_wait(u, skip, deadline);
         if (r < 0)
             return r;
     }
@@ -187,6 +222,7 @@ struct stream_read {
     int64_t done;
     const struct unix_packet *at; /* peek: the last one seen */
     bool peek, check_cred;
+    uint32_t skip; /* peek: bytes to leave out */
 };
 
 /* The next packet to read from, or NULL and *why. */
@@ -235,11 +271,14 @@ static int stream_read_one(struct stream_read *s, struct unix_packet *p)
     }
     if (m->addr != NULL && s->done == 0)
         give_addr(m, p);
-    uint32_t n = (uint32_t)MIN(m->u->left, (uint64_t)(p->size - p->off));
-    int64_t r = unix_packet_read(p, p->off, n, m->u);
+    uint32_t from = p->off + s->skip;
+    uint32_t n = (uint32_t)MIN(m->u->left, (uint64_t)(p->size - from));
+    int64_t r = unix_packet_read(p, from, n, m->u);
     if (r < 0)
         return (int)r;
+    s->skip = 0;
     s->done += n;
+    peek_moved(s->u, s->peek, n);
     bool gone = false;
     struct scm_files *files =
         s->peek ? p->control.files : stream_consume(s->u, p, n, &gone);
@@ -258,6 +297,11 @@ static int stream_read_some(struct stream_read *s)
         struct unix_packet *p = stream_next(s, &why);
         if (p == NULL)
             return s->done > 0 ? -EAGAIN : why;
+        if (s->peek && s->skip >= p->size - p->off) {
+            s->skip -= p->size - p->off;
+            s->at = p;
+            continue;
+        }
         int r = stream_read_one(s, p);
         if (r <= 0)
             return r;
@@ -278,6 +322,11 @@ static int64_t stream_recv(struct unix_sock *u, struct message *m)
     int r;
     for (;;) {
         mutex_lock(&u->read_lock);
+        if (s.done == 0) {
+            s.at = NULL;
+            s.skip = peek_skip(u, s.peek);
+        }
+        uint32_t skip = s.skip;
         r = stream_read_some(&s);
         mutex_unlock(&u->read_lock);
         if (r != -EAGAIN || (uint64_t)s.done >= target ||
@@ -285,7 +334,7 @@ static int64_t stream_recv(struct unix_sock *u, struct message *m)
             break;
         if (s.peek && s.done > 0)
             break;
-        r = recv_wait(u, deadline);
+        r = recv_wait(u, skip, deadline);
         if (r < 0)
             break;
         if (s.done > 0 && u->queue_count == 0)

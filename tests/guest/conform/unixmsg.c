@@ -539,6 +539,77 @@ static void options(void)
     close(fd);
 }
 
+/* --- SO_PEEK_OFF --- */
+
+static void peek(const char *label, int fd, size_t n, int flags)
+{
+    char b[32] = "";
+    ssize_t r = recv(fd, b, n, flags | MSG_DONTWAIT);
+
+    if (r < 0)
+        t_say(label, "%s", t_errno(errno));
+    else
+        t_say(label, "%zd '%.*s'", r, (int)r, b);
+}
+
+static int peek_off(int fd)
+{
+    int v = 77;
+    socklen_t n = sizeof(v);
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &v, &n) < 0 ? -errno : v;
+}
+
+static void peek_at(const char *label, int fd, int v)
+{
+    T(label, setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &v, sizeof(v)));
+}
+
+static void peeks(int type)
+{
+    int s[2];
+
+    socketpair(AF_UNIX, type, 0, s);
+    T("peek_none", peek_off(s[0]));
+    write(s[1], "abcdef", 6);
+    write(s[1], "ghij", 4);
+    peek("peek_plain", s[0], 3, MSG_PEEK);
+    peek("peek_plain_again", s[0], 3, MSG_PEEK);
+    peek_at("peek_zero", s[0], 0);
+    peek("peek_first", s[0], 2, MSG_PEEK);
+    T("peek_off_2", peek_off(s[0]));
+    peek("peek_second", s[0], 3, MSG_PEEK);
+    T("peek_off_3", peek_off(s[0]));
+    peek("peek_third", s[0], 30, MSG_PEEK);
+    T("peek_off_4", peek_off(s[0]));
+    peek("peek_fourth", s[0], 30, MSG_PEEK);
+    peek("peek_end", s[0], 30, MSG_PEEK);
+    T("peek_off_end", peek_off(s[0]));
+    peek("read_some", s[0], 4, 0);
+    T("peek_off_read", peek_off(s[0]));
+    write(s[1], "kl", 2);
+    peek("peek_new", s[0], 30, MSG_PEEK);
+    peek_at("peek_seven", s[0], 3);
+    peek("peek_from", s[0], 4, MSG_PEEK | MSG_TRUNC);
+    peek_at("peek_never", s[0], -1);
+    peek("peek_never_is", s[0], 4, MSG_PEEK);
+    T("peek_off_never", peek_off(s[0]));
+    /* Behind what is there: it waits for more. */
+    peek_at("peek_far", s[0], 9);
+    pid_t pid = fork();
+    if (pid == 0) {
+        t_sleep_ms(60);
+        write(s[1], "later", 5);
+        _exit(0);
+    }
+    char c = '?';
+    T("peek_waits", recv(s[0], &c, 1, MSG_PEEK));
+    T("peek_waited", c);
+    waitpid(pid, NULL, 0);
+    close(s[0]);
+    close(s[1]);
+}
+
 int main(void)
 {
     t_begin("unixmsg");
@@ -549,5 +620,8 @@ int main(void)
     options();
     t_child("limit", limit_child);
     t_child("credentials", credentials);
+    peeks(SOCK_STREAM);
+    peeks(SOCK_DGRAM);
+    peeks(SOCK_SEQPACKET);
     return 0;
 }
