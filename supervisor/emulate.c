@@ -114,6 +114,25 @@ static void emulate_main(struct spawn *spawn)
     _exit(code == 0 ? 0 : 125);
 }
 
+/* -netdev socket would take a seqpacket socket for a stream. */
+static int emulate_check_nets(const struct network *n, struct err *e)
+{
+    for (unsigned i = 0; i < n->count; i++) {
+        int type = 0;
+        socklen_t size = sizeof(type);
+        if (n->iface[i].frames == NET_FRAMES_PACKET &&
+            getsockopt(n->iface[i].fd, SOL_SOCKET, SO_TYPE, &type, &size) ==
+                0 &&
+            type != SOCK_DGRAM)
+            return err_set(e, -EINVAL,
+                           "--network %s: QEMU takes taps, stream and "
+                           "datagram sockets: use one of these with --accel "
+                           "emulate",
+                           n->mode[i]);
+    }
+    return 0;
+}
+
 static void emulate_fill(struct emulate *m, const struct config *c)
 {
     m->qemu.memory = c->memory;
@@ -144,6 +163,8 @@ pid_t emulate_start(const struct host *h, const struct config *c,
     struct emulate m = {.qemu = {.blob = -1}};
     m.qemu.arm = strcmp(h->arch, "arm64") == 0;
     int code = qemu_find(h, m.qemu.path, e);
+    if (code == 0)
+        code = emulate_check_nets(c->network, e);
     if (code < 0)
         return code;
     emulate_fill(&m, c);

@@ -360,6 +360,30 @@ static void a_rate_holds_frames_back_and_lets_them_go(void **state)
     assert_int_equal(count, 6);
 }
 
+/* Time is an argument: 8 Mbit/s are a byte a microsecond. */
+static void buckets_fill_with_time(void **state)
+{
+    (void)state;
+    struct net_bucket b;
+    net_bucket_init(&b, 8000000, 1000);
+    assert_int_equal(b.burst, 131072);
+    assert_true(net_bucket_open(&b, 1000));
+    net_bucket_take(&b, 131072 + 500); /* one may overdraw it */
+    assert_false(net_bucket_open(&b, 1000));
+    uint64_t wait = net_bucket_wait(&b);
+    assert_in_range(wait, 501000, 501001);
+    assert_false(net_bucket_open(&b, 1000 + wait - 2000));
+    assert_true(net_bucket_open(&b, 1000 + wait));
+    /* A long rest fills it and no more. */
+    assert_true(net_bucket_open(&b, UINT64_C(1) << 60));
+    assert_int_equal(b.tokens, b.burst);
+    net_bucket_init(&b, 0, 0);
+    net_bucket_take(&b, UINT64_MAX);
+    assert_true(net_bucket_open(&b, 0));
+    net_bucket_init(&b, UINT64_C(1000000000000), 0);
+    assert_int_equal(b.burst, INT64_C(2500000000)); /* 20 ms of it */
+}
+
 static void rings_with_loops_need_reset(void **state)
 {
     struct fixture *f = *state;
@@ -477,6 +501,7 @@ int main(void)
         CASE(a_peer_that_goes_takes_the_link_down),
         CASE(a_stream_out_of_step_is_the_end_of_it),
         CASE(a_rate_holds_frames_back_and_lets_them_go),
+        CASE(buckets_fill_with_time),
         CASE(rings_with_loops_need_reset),
         CASE(taps_take_and_give_frames),
         CASE(a_tap_that_goes_takes_the_link_down),
