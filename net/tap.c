@@ -7,11 +7,14 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/auto.h"
 #include "base/err.h"
 #include "net/net.h"
+
+enum { TAP_TRIES = 50, TAP_PAUSE_NS = 20000000 };
 
 /* The MTU of an interface of this network namespace, else the default. */
 static uint32_t tap_mtu(const char *name)
@@ -52,6 +55,12 @@ int net_tap_open(const char *name, uint32_t *mtu, struct err *e)
     if (fd < 0)
         return err_set(e, -errno, "/dev/net/tun: %s", strerror(errno));
     int code = tap_set(fd, name);
+    /* The monitor that had it before may still be ending. */
+    for (int i = 0; i < TAP_TRIES && code == -EBUSY; i++) {
+        const struct timespec pause = {.tv_nsec = TAP_PAUSE_NS};
+        (void)nanosleep(&pause, NULL);
+        code = tap_set(fd, name);
+    }
     if (code == -EBUSY)
         return err_set(e, code, "tap %s: another program has it open", name);
     if (code == -EPERM)
