@@ -9,7 +9,7 @@
 #include "guest/core/timer.h"
 #include "guest/net/packet.h"
 
-#define NETIF_MAX       8
+#define NETIF_MAX       16
 #define NETIF_ADDRS     16
 #define NETIF_NAME_SIZE 16
 
