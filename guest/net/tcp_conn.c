@@ -39,6 +39,8 @@ static void forget(struct tcp_sock *t)
     t->dup_acks = 0;
     t->tlp_on = false;
     t->reordered = false;
+    t->reo_factor = 0;
+    t->undo_ok = false;
     t->rack_time = 0;
     t->last_sent = 0;
     t->ts_recent = 0;

@@ -128,9 +128,10 @@ static void cubic_avoid(struct tcp_sock *t, uint32_t acked)
     target = MIN(MAX(target, reno), w + w / 2); /* 4.4 */
     /* One segment for every w / (target - w) that are acknowledged. */
     uint32_t per = target > w ? t->cwnd / (target - w) : t->cwnd * 100;
+    per = MAX(per, t->mss);
+    if (c->acked >= per) /* saved while the window was above its curve */
+        c->acked = 0;
     c->acked += acked;
-    if (per < t->mss)
-        per = t->mss;
     while (c->acked >= per) {
         c->acked -= per;
         t->cwnd = MIN(t->cwnd + t->mss, CWND_MAX);

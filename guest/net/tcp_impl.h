@@ -172,6 +172,7 @@ struct tcp_sock {
     uint32_t undo_cwnd, undo_ssthresh, undo_ts;
     nsec_t rack_time;
     uint32_t rack_end, rack_rtt; /* us */
+    uint8_t reo_factor;          /* quarters of min_rtt to wait, less one */
     uint32_t fack;               /* highest SACKed */
     struct tcp_cubic_state cubic;
 

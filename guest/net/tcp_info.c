@@ -34,7 +34,7 @@ static void fill_path(const struct tcp_sock *t, struct lx_tcp_info *i)
     i->ato = ATO_US;
     i->snd_mss = t->mss;
     i->rcv_mss = MAX(t->rcv_mss, TCP_MSS_DEFAULT);
-    i->pmtu = t->pmtu != 0 ? t->pmtu : t->route.mtu;
+    i->pmtu = t->pmtu != 0 ? t->pmtu : MIN(t->route.mtu, 65535u);
     i->rtt = t->srtt;
     i->rttvar = t->rttvar;
     i->min_rtt = t->min_rtt != 0 ? t->min_rtt : UINT32_MAX;

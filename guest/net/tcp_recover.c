@@ -4,7 +4,8 @@
 #include "guest/core/timer.h"
 #include "guest/net/tcp_parts.h"
 
-#define US 1000u
+#define US             1000u
+#define REO_FACTOR_MAX 16
 
 /* --- round trips: RFC 6298, 2 --- */
 
@@ -94,9 +95,10 @@ void tcp_cwnd_idle(struct tcp_sock *t)
     t->tune.cc->init(t);
 }
 
+/* An answer tells what it is for only if nothing older is on its way again. */
 static void remember(struct tcp_sock *t)
 {
-    t->undo_ok = true;
+    t->undo_ok = t->ca < LX_TCP_CA_CWR && t->again_out == 0;
     t->undo_ts = 0;
     t->undo_cwnd = t->cwnd;
     t->undo_ssthresh = t->ssthresh;
@@ -316,10 +318,14 @@ void tcp_recover(struct tcp_sock *t, const struct tcp_seg *g,
     }
     t->probes = 0;
     t->delivered += (a->delivered + t->mss - 1) / t->mss;
-    if (a->dsack)
+    if (a->dsack) { /* RFC 8985, 6.2, step 4: it was only later than that */
         t->reordered = true;
-    if (t->wait == TCP_WAIT_REO)
+        t->reo_factor = (uint8_t)MIN(t->reo_factor + 1, REO_FACTOR_MAX);
+    }
+    if (t->wait == TCP_WAIT_REO) { /* asked anew below */
         t->wait = TCP_WAIT_RTO;
+        tcp_clock_clear(t, TCP_CLOCK_SEND);
+    }
     if (was_spurious(t, g, a))
         undo(t);
     if (t->sack_ok)

@@ -238,7 +238,7 @@ static nsec_t reorder_window(const struct tcp_sock *t)
     if (!t->reordered && (t->ca >= LX_TCP_CA_RECOVERY ||
                           t->sacked_out >= TCP_DUP_THRESH * t->mss))
         return 0;
-    uint32_t us = MIN(t->min_rtt / 4, t->srtt);
+    uint32_t us = MIN(t->min_rtt / 4 * (t->reo_factor + 1u), t->srtt);
     return (nsec_t)us * 1000;
 }
 

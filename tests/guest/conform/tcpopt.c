@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Options of TCP sockets, tcp(7) and socket(7); TCP_INFO; /proc/net/tcp;
+ * sendfile and splice. In a network namespace of its own with lo up. */
+#define _GNU_SOURCE
+#include "tests/guest/conform/t.h"
+
+#include <arpa/inet.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+static int get_int(int fd, int level, int name)
+{
+    int v = -12345;
+    socklen_t n = sizeof(v);
+    return getsockopt(fd, level, name, &v, &n) < 0 ? -errno : v;
+}
+
+static long set_int(int fd, int level, int name, int v)
+{
+    return setsockopt(fd, level, name, &v, sizeof(v));
+}
+
+static int listener(struct sockaddr_in *a)
+{
+    socklen_t n = sizeof(*a);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    *a = (struct sockaddr_in){.sin_family = AF_INET};
+    a->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    bind(fd, (void *)a, n);
+    listen(fd, 10);
+    getsockname(fd, (void *)a, &n);
+    return fd;
+}
+
+static void make_pair(int s[2])
+{
+    struct sockaddr_in a;
+    int l = listener(&a);
+    s[0] = socket(AF_INET, SOCK_STREAM, 0);
+    connect(s[0], (void *)&a, sizeof(a));
+    s[1] = accept(l, NULL, NULL);
+    close(l);
+}
+
+static void close_pair(int s[2])
+{
+    close(s[0]);
+    close(s[1]);
+}
+
+/* --- values that are taken, and those that are not --- */
+
+static const struct option {
+    const char *name;
+    int level, number;
+} options[] = {
+    {"nodelay", IPPROTO_TCP, TCP_NODELAY},
+    {"cork", IPPROTO_TCP, TCP_CORK},
+    {"keepidle", IPPROTO_TCP, TCP_KEEPIDLE},
+    {"keepintvl", IPPROTO_TCP, TCP_KEEPINTVL},
+    {"keepcnt", IPPROTO_TCP, TCP_KEEPCNT},
+    {"syncnt", IPPROTO_TCP, TCP_SYNCNT},
+    {"linger2", IPPROTO_TCP, TCP_LINGER2},
+    {"defer", IPPROTO_TCP, TCP_DEFER_ACCEPT},
+    {"user_timeout", IPPROTO_TCP, TCP_USER_TIMEOUT},
+    {"maxseg", IPPROTO_TCP, TCP_MAXSEG},
+    {"notsent", IPPROTO_TCP, TCP_NOTSENT_LOWAT},
+    {"quickack", IPPROTO_TCP, TCP_QUICKACK},
+    {"keepalive", SOL_SOCKET, SO_KEEPALIVE},
+    {"reuseaddr", SOL_SOCKET, SO_REUSEADDR},
+    {"reuseport", SOL_SOCKET, SO_REUSEPORT},
+    {"oobinline", SOL_SOCKET, SO_OOBINLINE},
+    {"sndbuf", SOL_SOCKET, SO_SNDBUF},
+    {"rcvbuf", SOL_SOCKET, SO_RCVBUF},
+    {"rcvlowat", SOL_SOCKET, SO_RCVLOWAT},
+    {"nothing", IPPROTO_TCP, 12345},
+};
+
+static void test_values(void)
+{
+    static const int values[] = {0, 1, 2, 5, 100, 200, 32767, 40000, -1};
+    char label[64];
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        const struct option *o = &options[i];
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        if (o->number != TCP_QUICKACK && o->number != SO_SNDBUF &&
+            o->number != SO_RCVBUF) {
+            snprintf(label, sizeof(label), "get_%s", o->name);
+            t_say(label, "%d", get_int(fd, o->level, o->number));
+        }
+        for (size_t k = 0; k < sizeof(values) / sizeof(values[0]); k++) {
+            if (values[k] < 0 && o->level == SOL_SOCKET)
+                continue; /* the host's limits */
+            errno = 0;
+            long r = set_int(fd, o->level, o->number, values[k]);
+            snprintf(label, sizeof(label), "set_%s_%d", o->name, values[k]);
+            t_say(label, "%s %d", r < 0 ? t_errno(errno) : "0",
+                  get_int(fd, o->level, o->number));
+        }
+        snprintf(label, sizeof(label), "short_%s", o->name);
+        T(label, setsockopt(fd, o->level, o->number, &values[0], 3));
+        snprintf(label, sizeof(label), "fault_%s", o->name);
+        T(label, setsockopt(fd, o->level, o->number, BAD_PTR, 4));
+        close(fd);
+    }
+}
+
+static void test_congestion(void)
+{
+    char name[32] = "";
+    socklen_t n = sizeof(name);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    T("cc_get", getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &n));
+    t_say("cc_size", "%d", (int)n);
+    T("cc_set", setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4));
+    n = sizeof(name);
+    getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &n);
+    t_say("cc_reno", "%s %d", name, (int)n);
+    T("cc_bad", setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "nosuch", 6));
+    T("cc_empty", setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "", 0));
+    n = 3;
+    memset(name, 0, sizeof(name));
+    T("cc_short", getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &n));
+    t_say("cc_short_is", "%.3s %d", name, (int)n);
+    close(fd);
+}
+
+static void test_info(void)
+{
+    struct tcp_info i = {0};
+    struct sockaddr_in a;
+    socklen_t n = sizeof(i);
+    int s[2], l = listener(&a);
+    T("info_listen", getsockopt(l, IPPROTO_TCP, TCP_INFO, &i, &n));
+    t_say("info_listen_is", "%d %u %u", i.tcpi_state, i.tcpi_unacked,
+          i.tcpi_sacked);
+    close(l);
+    make_pair(s);
+    for (int k = 0; k < 3; k++) {
+        char b[100] = "";
+        send(s[0], b, 100, 0);
+        recv(s[1], b, 100, MSG_WAITALL);
+        send(s[1], b, 50, 0);
+        recv(s[0], b, 50, MSG_WAITALL);
+    }
+    usleep(100000);
+    n = sizeof(i);
+    T("info", getsockopt(s[0], IPPROTO_TCP, TCP_INFO, &i, &n));
+    YES("info_size", n >= 232);
+    t_say("info_state", "%d %d", i.tcpi_state, i.tcpi_ca_state);
+    t_say("info_options", "%#x", i.tcpi_options & 7);
+    t_say("info_out", "%u %u %u %u %u", i.tcpi_unacked, i.tcpi_sacked,
+          i.tcpi_lost, i.tcpi_retrans, i.tcpi_total_retrans);
+    YES("info_cwnd", i.tcpi_snd_cwnd >= 10 && i.tcpi_snd_cwnd < 100);
+    YES("info_rtt", i.tcpi_rtt > 0 && i.tcpi_rtt < 1000000);
+    YES("info_rto", i.tcpi_rto >= 200000 && i.tcpi_rto < 2000000);
+    YES("info_mss", i.tcpi_snd_mss > 10000 && i.tcpi_pmtu == 65535);
+    t_say("info_data", "%llu %u %u", (unsigned long long)i.tcpi_bytes_received,
+          i.tcpi_data_segs_in, i.tcpi_data_segs_out);
+    n = 8;
+    T("info_short", getsockopt(s[0], IPPROTO_TCP, TCP_INFO, &i, &n));
+    t_say("info_short_n", "%d", (int)n);
+    close_pair(s);
+}
+
+/* Two small writes, one segment: the reader never sees the first alone. */
+static void test_cork(void)
+{
+    char b[16];
+    int s[2], q = -1;
+    make_pair(s);
+    T("cork_set", set_int(s[0], IPPROTO_TCP, TCP_CORK, 1));
+    send(s[0], "abc", 3, 0);
+    T("cork_none", recv(s[1], b, 16, MSG_DONTWAIT));
+    send(s[0], "def", 3, 0);
+    set_int(s[0], IPPROTO_TCP, TCP_CORK, 0);
+    T("cork_all", recv(s[1], b, 16, 0));
+    send(s[0], "abc", 3, MSG_MORE);
+    T("more_none", recv(s[1], b, 16, MSG_DONTWAIT));
+    ioctl(s[0], TIOCOUTQ, &q);
+    t_say("more_outq", "%d", q);
+    send(s[0], "def", 3, 0);
+    T("more_all", recv(s[1], b, 16, 0));
+    send(s[0], "abc", 3, MSG_MORE);
+    struct pollfd p = {.fd = s[1], .events = POLLIN};
+    T("more_late", poll(&p, 1, 5000)); /* not for ever */
+    close_pair(s);
+}
+
+static void test_defer(void)
+{
+    struct sockaddr_in a;
+    int l = listener(&a), s = socket(AF_INET, SOCK_STREAM, 0);
+    set_int(l, IPPROTO_TCP, TCP_DEFER_ACCEPT, 5);
+    fcntl(l, F_SETFL, O_NONBLOCK);
+    T("defer_conn", connect(s, (void *)&a, sizeof(a)));
+    usleep(50000);
+    T("defer_none", accept(l, NULL, NULL));
+    send(s, "x", 1, 0);
+    struct pollfd p = {.fd = l, .events = POLLIN};
+    T("defer_poll", poll(&p, 1, 5000));
+    int c = accept(l, NULL, NULL);
+    char b[4];
+    T("defer_data", recv(c, b, 4, MSG_DONTWAIT));
+    close(c), close(s), close(l);
+}
+
+/* --- readiness, edge by edge --- */
+
+static void say_epoll(const char *label, int ep)
+{
+    struct epoll_event e[4];
+    int n = epoll_wait(ep, e, 4, 100);
+    t_say(label, "%d %#x", n, n > 0 ? e[0].events : 0);
+}
+
+static void test_edges(void)
+{
+    char b[16];
+    int s[2], ep = epoll_create1(0);
+    make_pair(s);
+    struct epoll_event e = {.events =
+                                EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET};
+    epoll_ctl(ep, EPOLL_CTL_ADD, s[1], &e);
+    say_epoll("edge_first", ep);
+    say_epoll("edge_none", ep);
+    send(s[0], "ab", 2, 0);
+    say_epoll("edge_data", ep);
+    say_epoll("edge_data_none", ep);
+    send(s[0], "cd", 2, 0);
+    say_epoll("edge_more", ep);
+    recv(s[1], b, 1, 0);
+    say_epoll("edge_partly", ep);
+    recv(s[1], b, 16, 0);
+    shutdown(s[0], SHUT_WR);
+    say_epoll("edge_fin", ep);
+    say_epoll("edge_fin_none", ep);
+    close(ep);
+    close_pair(s);
+}
+
+/* --- files --- */
+
+static void test_files(void)
+{
+    static char big[300000], back[300000];
+    int s[2], fd = open("f", O_RDWR | O_CREAT, 0600), p[2];
+    off_t at = 0;
+    size_t got = 0;
+    ssize_t r;
+    for (size_t i = 0; i < sizeof(big); i++)
+        big[i] = (char)(i * 7 + (i >> 8));
+    write(fd, big, sizeof(big));
+    make_pair(s);
+    if (fork() == 0) {
+        close(s[1]);
+        while (at < (off_t)sizeof(big) &&
+               sendfile(s[0], fd, &at, sizeof(big)) > 0)
+            ;
+        _exit(0);
+    }
+    close(s[0]);
+    while ((r = recv(s[1], back + got, sizeof(back) - got, 0)) > 0)
+        got += (size_t)r;
+    wait(NULL);
+    YES("sendfile", got == sizeof(big) && memcmp(big, back, got) == 0);
+    close(s[1]);
+    make_pair(s);
+    pipe(p);
+    write(p[1], "through a pipe", 14);
+    T("splice_out", splice(p[0], NULL, s[0], NULL, 14, 0));
+    T("splice_in", splice(s[1], NULL, p[1], NULL, 100, 0));
+    T("splice_got", read(p[0], back, 100));
+    t_say("splice_is", "%.14s", back);
+    struct stat st;
+    fstat(s[0], &st);
+    t_say("stat", "%#o", st.st_mode);
+    T("lseek", lseek(s[0], 0, SEEK_CUR));
+    T("pread", pread(s[0], back, 1, 0));
+    close_pair(s);
+}
+
+/* --- /proc/net/tcp --- */
+
+static void test_proc(void)
+{
+    char line[512], text[64];
+    struct sockaddr_in a;
+    int l = listener(&a), found = 0;
+    FILE *f = fopen("/proc/net/tcp", "r");
+    struct stat st;
+    fstat(l, &st);
+    snprintf(text, sizeof(text), " 0100007F:%04X 00000000:0000 0A ",
+             ntohs(a.sin_port));
+    fgets(line, sizeof(line), f);
+    YES("proc_head", strstr(line, "local_address rem_address") != NULL);
+    while (fgets(line, sizeof(line), f) != NULL) {
+        unsigned long inode = 0;
+        unsigned uid = 9;
+        const char *at = strstr(line, text);
+        if (at == NULL)
+            continue;
+        found++;
+        sscanf(at + strlen(text), "%*s %*s %*s %u %*u %lu", &uid, &inode);
+        t_say("proc_uid", "%u", uid);
+        YES("proc_inode", inode == st.st_ino);
+    }
+    t_say("proc_listen", "%d", found);
+    fclose(f);
+    close(l);
+}
+
+int main(void)
+{
+    t_begin("tcpopt");
+    test_values();
+    test_congestion();
+    test_info();
+    test_cork();
+    test_defer();
+    test_edges();
+    test_files();
+    test_proc();
+    return 0;
+}
