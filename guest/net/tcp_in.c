@@ -235,8 +235,10 @@ static void syn_sent(struct tcp_sock *t, struct tcp_seg *g)
  * 6191 or a higher sequence number. A RST ends nothing: RFC 1337. */
 static bool time_wait(struct tcp_sock *t, const struct tcp_seg *g)
 {
-    bool newer = t->ts_ok && g->has_ts ? seq_lt(t->ts_recent, g->ts_val)
-                                       : seq_lt(t->rcv_nxt, g->seq);
+    bool newer = seq_lt(t->rcv_nxt, g->seq);
+    if (t->ts_ok && g->has_ts) /* many fit into a millisecond */
+        newer =
+            t->ts_recent == g->ts_val ? newer : seq_lt(t->ts_recent, g->ts_val);
     if ((g->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN && newer) {
         tcp_done(t, 0);
         return true;

@@ -36,7 +36,8 @@ static struct list *wheel_slot(uint64_t tick, unsigned level)
     return &wheel[level][tick >> (8 * level) & (SLOTS - 1)];
 }
 
-static void wheel_insert(struct tcp_sock *t)
+/* The tick at which it is looked at next: its own, or when its slot moves. */
+static uint64_t wheel_insert(struct tcp_sock *t)
 {
     uint64_t tick = ticks_up(t->wheel_at);
     uint64_t max = wheel_now + (uint64_t)SLOTS * SLOTS * (SLOTS - 1);
@@ -45,6 +46,7 @@ static void wheel_insert(struct tcp_sock *t)
     t->wheel_level = (uint8_t)level;
     list_add_tail(wheel_slot(tick, level), &t->wheel_node);
     wheel_count[level]++;
+    return tick >> (8 * level) << (8 * level);
 }
 
 static void wheel_remove(struct tcp_sock *t)
@@ -70,9 +72,8 @@ static uint64_t wheel_next(void)
     return tick;
 }
 
-static void wheel_arm(void)
+static void wheel_arm(uint64_t tick)
 {
-    uint64_t tick = wheel_next();
     if (tick == UINT64_MAX || tick * TICK >= wheel_armed)
         return;
     wheel_armed = tick * TICK;
@@ -92,7 +93,7 @@ static void wheel_cascade(unsigned level)
     while (!list_empty(&moved)) {
         struct list *n = moved.next;
         list_remove(n);
-        wheel_insert(LIST_ENTRY(n, struct tcp_sock, wheel_node));
+        (void)wheel_insert(LIST_ENTRY(n, struct tcp_sock, wheel_node));
     }
 }
 
@@ -125,8 +126,7 @@ static void put_in_wheel(struct tcp_sock *t, nsec_t deadline)
         if (wheel_count[0] + wheel_count[1] + wheel_count[2] == 0)
             wheel_now = clock_now() / TICK;
         t->wheel_at = deadline;
-        wheel_insert(t);
-        wheel_arm();
+        wheel_arm(wheel_insert(t));
     }
     spin_unlock(&wheel_lock);
 }
@@ -194,7 +194,7 @@ static void wheel_run(struct net_work *w)
             spin_lock(&wheel_lock);
         }
     }
-    wheel_arm();
+    wheel_arm(wheel_next());
     spin_unlock(&wheel_lock);
 }
 
