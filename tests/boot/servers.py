@@ -54,10 +54,40 @@ nginx -c /tmp/n/c -s quit 2>/dev/null; i=0; while [ -e pid ] && [ $i -lt 100 ]; 
 curl -s $U/a; echo $?; grep -E 'emerg|alert|crit' err; echo done
 """
 
+PY_MEMORY = r"""
+# Whoever writes and is not read is bounded; a small VM goes on.
+import socket
+l = socket.socket(); l.bind(('127.0.0.1', 0)); l.listen(400); held = []; total = 0
+for i in range(300):
+    s = socket.socket(); s.connect(l.getsockname()); c = l.accept()[0]; s.setblocking(False); held += [(s, c)]
+    try:
+        while True: total += s.send(b'x' * 65536)
+    except BlockingIOError: pass
+print('full', total > 1 << 20, total < 100 << 20)
+free = [int(x.split()[1]) for x in open('/proc/meminfo') if x.startswith('MemAvailable')][0]
+print('left', free > 20000)
+got = 0
+for s, c in held:
+    s.setblocking(True); s.shutdown(socket.SHUT_WR)
+    while True:
+        d = c.recv(1 << 20)
+        if not d: break
+        got += len(d)
+    s.close(); c.close()
+print('all', got == total)
+s = socket.socket(); s.connect(l.getsockname()); c = l.accept()[0]; s.sendall(b'y' * 50000)
+n = 0
+while n < 50000: n += len(c.recv(65536))
+print('again', n)
+"""
+
 
 def cases(Case):
     return [
         Case("tcp_python_http", "python3", "python3", "-c", PY_HTTP),
         Case("tcp_redis", "redis", "sh", "-c", REDIS),
         Case("tcp_nginx", "nginx", "sh", "-c", NGINX),
+        Case("tcp_memory", "python3", "python3", "-c", PY_MEMORY, flags=["-m", "128m"], code=0,
+             out="full True True\nleft True\nall True\nagain 50000\n"),
+        Case("tcp_nginx_smp", "nginx", "sh", "-c", NGINX, flags=["--vcpus", "2"], load=True),
     ]
