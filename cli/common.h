@@ -39,6 +39,8 @@ int cli_push(int argc, char **argv);
 int cli_rmi(int argc, char **argv);
 int cli_save(int argc, char **argv);
 int cli_tag(int argc, char **argv);
+int cli_network(int argc, char **argv);
+int cli_port(int argc, char **argv);
 int cli_version(int argc, char **argv);
 int cli_help(int argc, char **argv);
 

@@ -121,14 +121,15 @@ static json_t *launch_state_config(const struct launch *l,
     (void)snprintf(manifest, sizeof(manifest), "sha256:%s", l->hex);
     return json_pack(
         "{s:i, s:s, s:s, s:s, s:s, s:O, s:s, s:b, s:b, s:s, s:I, s:i, s:s, "
-        "s:o}",
+        "s:o, s:o}",
         "version", 1, "id", l->vm.id, "name", l->vm.name, "image", o->image,
         "manifest", manifest, "command", l->process.args, "created", created,
         "auto_remove", o->rm, "tty", o->tty, "stop_signal",
         stop != NULL && stop[0] != '\0' ? stop : "SIGTERM", "memory",
         (json_int_t)l->memory, "vcpus", (int)l->vcpus, "accel",
         o->emulate ? "emulate" : "kvm", "network",
-        network_json(&l->network, false));
+        network_json(&l->network, false), "ports",
+        port_list_json(&l->net.ports));
 }
 
 static int launch_open_stdin(struct launch *l, const struct run_opts *o,
@@ -254,6 +255,28 @@ static pid_t launch_monitor(const struct launch *l, const struct config *c,
     return spawn_program(&s, missing, e);
 }
 
+/* -p, and with -P what the image and --expose name. */
+static int launch_ports(struct launch *l, const struct run_opts *o,
+                        struct err *e)
+{
+    int code = 0;
+    l->net = o->net;
+    l->net.ports = (struct port_list){0};
+    for (unsigned i = 0; i < o->net.ports.count && code == 0; i++)
+        code = port_add(&l->net.ports, &o->net.ports.port[i], e);
+    for (unsigned i = 0; o->publish_all && i < o->expose.count && code == 0;
+         i++)
+        code = port_add(&l->net.ports, &o->expose.port[i], e);
+    const json_t *image =
+        json_object_get(json_object_get(l->image.doc, "run"), "exposed_ports");
+    for (size_t i = 0;
+         o->publish_all && i < json_array_size(image) && code == 0; i++) {
+        const char *text = json_string_value(json_array_get(image, i));
+        code = port_expose(&l->net.ports, text != NULL ? text : "", e);
+    }
+    return code;
+}
+
 /* The container's directory, its process and its host name. */
 static int launch_prepare(struct launch *l, const struct run_opts *o,
                           struct err *e)
@@ -292,8 +315,16 @@ static int launch_prepare(struct launch *l, const struct run_opts *o,
     json_decref(env);
     if (code < 0)
         return code;
-    const struct network_vm vm = {l->vm.id, l->vm.name, l->hostname};
-    return network_attach(&l->network, o->network, o->network_count, &vm, e);
+    const struct network_vm vm = {.id = l->vm.id,
+                                  .name = l->vm.name,
+                                  .hostname = l->hostname,
+                                  .libexec = l->host.libexec,
+                                  .root = l->state.root,
+                                  .options = &l->net};
+    code = launch_ports(l, o, e);
+    return code < 0 ? code
+                    : network_attach(&l->network, o->network, o->network_count,
+                                     &vm, e);
 }
 
 static int launch_run(struct launch *l, const struct run_opts *o, struct err *e)
@@ -393,6 +424,7 @@ void launch_fini(struct launch *l)
     if (l->stdin_fd > STDIN_FILENO)
         launch_close(&l->stdin_fd);
     network_detach(&l->network);
+    port_list_fini(&l->net.ports);
     process_fini(&l->process);
     imagespec_fini(&l->image);
     state_vm_fini(&l->vm);

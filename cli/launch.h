@@ -32,6 +32,7 @@ struct launch {
     unsigned rows, cols;
     uint64_t memory; /* bytes */
     unsigned vcpus;
+    struct network_options net; /* ports owned */
     char hostname[64];
     char hex[65]; /* of the image */
     pid_t pid;    /* the monitor, our child */

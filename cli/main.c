@@ -41,6 +41,10 @@ const struct verb cli_verbs[] = {
      "ls|rm|tag|pull|push|inspect|history|save|load|prune [FLAGS] ...\n"
      "       limpet image export --erofs [--root DIR] IMAGE FILE",
      "The same verbs; remove what nobody needs; export a root file system"},
+    {"port", cli_port, "CONTAINER [PORT[/udp]]",
+     "Show where a container's ports are"},
+    {"network", cli_network, "create|ls|inspect|rm|prune [FLAGS] ...",
+     "Make, show and remove networks"},
     {"board", cli_board, "[--dtb FILE] [--profile FILE] [--format table|json]",
      "Show what this machine is and how that is known"},
     {"doctor", cli_doctor, "[--root DIR] [--format table|json]",

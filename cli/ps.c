@@ -10,8 +10,9 @@
 #include "cli/common.h"
 #include "cli/human.h"
 #include "cli/verb_args.h"
+#include "net/port.h"
 
-enum { PS_COLUMNS = 6, PS_COMMAND_MAX = 20, PS_GAP = 3 };
+enum { PS_COLUMNS = 7, PS_COMMAND_MAX = 20, PS_GAP = 3 };
 
 static const struct opt ps_flags[] = {
     {"all", 'a', false, 'a', "also those that do not run"},
@@ -37,7 +38,7 @@ struct ps_row {
 };
 
 static const char *const ps_titles[PS_COLUMNS] = {
-    "CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "NAMES"};
+    "CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"};
 
 /* The command in double quotes, shortened as docker does. Bytes that could
  * steer a terminal become '?'. */
@@ -88,6 +89,20 @@ static void ps_status(const struct state_info *i, struct buf *out)
     }
 }
 
+/* Only of those that run: a port is free once its container has ended. */
+static void ps_ports(const struct state_info *i, struct buf *out)
+{
+    struct port_list l = {0};
+    buf_printf(out, "%s", "");
+    if (i->state == INSTANCE_RUNNING &&
+        port_list_from_json(&l, json_object_get(i->config, "ports"),
+                            "config.json", NULL) == 0) {
+        AUTO_FREE char *text = port_list_text(&l);
+        buf_printf(out, "%s", text != NULL ? text : "");
+    }
+    port_list_fini(&l);
+}
+
 static void ps_fill(const struct state_info *i, const struct ps_options *o,
                     struct ps_row *row)
 {
@@ -99,7 +114,8 @@ static void ps_fill(const struct state_info *i, const struct ps_options *o,
     human_duration(ps_now() - i->created_ns, ago, sizeof(ago));
     buf_printf(&b[3], "%s ago", ago);
     ps_status(i, &b[4]);
-    buf_printf(&b[5], "%s", i->name);
+    ps_ports(i, &b[5]);
+    buf_printf(&b[6], "%s", i->name);
     for (size_t c = 0; c < PS_COLUMNS; c++)
         row->cell[c] = b[c].data;
 }
@@ -112,11 +128,12 @@ static void ps_row_fini(struct ps_row *row)
 
 static void ps_print_json(const struct state_info *i, const struct ps_row *row)
 {
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "ID",
-                          row->cell[0], "Image", row->cell[1], "Command",
-                          row->cell[2], "CreatedAt", i->created, "RunningFor",
-                          row->cell[3], "Status", row->cell[4], "State",
-                          instance_state_name(i->state), "Names", row->cell[5]);
+    json_t *o =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "ID",
+                  row->cell[0], "Image", row->cell[1], "Command", row->cell[2],
+                  "CreatedAt", i->created, "RunningFor", row->cell[3], "Status",
+                  row->cell[4], "State", instance_state_name(i->state), "Ports",
+                  row->cell[5], "Names", row->cell[6]);
     AUTO_FREE char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
     json_decref(o);
     if (text != NULL)

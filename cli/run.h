@@ -33,7 +33,10 @@ struct run_opts {
     struct network_want network[NET_IFACES_MAX]; /* one at least */
     unsigned iface_count;
     struct run_iface_flag iface[RUN_IFACE_FLAGS_MAX];
-    json_t *file_env; /* owned arrays: --env-file, then -e */
+    struct network_options net;
+    bool publish_all;
+    struct port_list expose; /* --expose, for publish_all */
+    json_t *file_env;        /* owned arrays: --env-file, then -e */
     json_t *flag_env;
     const char *image;
     char **args;

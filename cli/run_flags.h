@@ -33,6 +33,11 @@ enum run_flag {
     RUN_IP6,
     RUN_GATEWAY,
     RUN_NET_RATE,
+    RUN_ALIAS,
+    RUN_EGRESS,
+    RUN_PUBLISH,
+    RUN_PUBLISH_ALL,
+    RUN_EXPOSE,
     RUN_HELP,
 };
 

@@ -88,7 +88,7 @@ static int run_opts_iface(struct run_opts *o, const char *key,
 
 static int run_opts_networks(struct run_opts *o, struct err *e)
 {
-    if (o->network_count == 0 && run_opts_network(o, NETWORK_DEFAULT, e) < 0)
+    if (o->network_count == 0 && run_opts_network(o, network_default(), e) < 0)
         return e->code;
     bool none = strcmp(o->network[0].mode, "none") == 0;
     for (unsigned i = 0; i < o->iface_count; i++) {
@@ -123,6 +123,10 @@ static int run_opts_value(struct run_opts *o, const struct opt_seen *f,
     case RUN_IP: return run_opts_iface(o, "ip", f->value, e);
     case RUN_IP6: return run_opts_iface(o, "ip6", f->value, e);
     case RUN_GATEWAY: return run_opts_iface(o, "gateway", f->value, e);
+    case RUN_ALIAS: return network_add_alias(&o->net, f->value, e);
+    case RUN_EGRESS: return network_add_egress(&o->net, f->value, e);
+    case RUN_PUBLISH: return port_parse(&o->net.ports, f->value, e);
+    case RUN_EXPOSE: return port_parse(&o->expose, f->value, e);
     case RUN_NET_RATE: return run_opts_iface(o, "rate", f->value, e);
     case RUN_ENV: return run_env_flag(o->flag_env, f->value, e);
     case RUN_ENV_FILE: return run_env_file(o->file_env, f->value, e);
@@ -150,6 +154,7 @@ static int run_opts_take(struct run_opts *o, const struct opt_seen *f,
     case RUN_INTERACTIVE: o->interactive = on; return 0;
     case RUN_TTY: o->tty = on; return 0;
     case RUN_DETACH: o->detach = on; return 0;
+    case RUN_PUBLISH_ALL: o->publish_all = on; return 0;
     case RUN_HELP: o->help = on; return 0;
     case RUN_QUIET: o->quiet = on; return 0;
     case RUN_WORKDIR: o->workdir = f->value; return 0;
@@ -204,5 +209,7 @@ void run_opts_fini(struct run_opts *o)
     json_decref(o->file_env);
     json_decref(o->flag_env);
     o->file_env = NULL;
+    port_list_fini(&o->net.ports);
+    port_list_fini(&o->expose);
     o->flag_env = NULL;
 }

@@ -3,12 +3,14 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/auto.h"
 #include "base/err.h"
 #include "base/parse.h"
+#include "supervisor/network_bridge.h"
 
 #define RATE_MIN UINT64_C(8000) /* bits a second */
 #define RATE_MAX UINT64_C(1000000000000)
@@ -159,22 +161,61 @@ int network_parse(struct network_want *w, const char *text, struct err *e)
     }
 }
 
+const char *network_default(void)
+{
+    const char *env = getenv("LIMPET_NETWORK");
+    return env != NULL && env[0] != '\0' ? env : "none";
+}
+
+int network_add_alias(struct network_options *o, const char *text,
+                      struct err *e)
+{
+    size_t n = strlen(text);
+    if (n == 0 || n > 63 || strpbrk(text, " \t\n/.") != NULL)
+        return err_set(e, -EINVAL,
+                       "--network-alias %.64s: must be one DNS label of at "
+                       "most 63 bytes",
+                       text);
+    if (o->alias_count == NETWORK_ALIASES_MAX)
+        return err_set(e, -E2BIG, "--network-alias: more than %d",
+                       NETWORK_ALIASES_MAX);
+    o->alias[o->alias_count++] = text;
+    return 0;
+}
+
+int network_add_egress(struct network_options *o, const char *text,
+                       struct err *e)
+{
+    o->limited = true;
+    if (strcmp(text, "none") == 0)
+        return 0;
+    if (o->egress_count == NETWORK_EGRESS_MAX)
+        return err_set(e, -E2BIG, "--egress: more than %d", NETWORK_EGRESS_MAX);
+    if (net_addr_parse(text, &o->egress[o->egress_count]) < 0)
+        return err_set(e, -EINVAL,
+                       "--egress %.64s: must be none, or a range like "
+                       "10.1.0.0/16",
+                       text);
+    o->egress_count++;
+    return 0;
+}
+
 /* ---- modes ---- */
 
-static int attach_tap(const char *name, const struct network_vm *vm,
+static int attach_tap(const struct network_want *w, const char *name,
                       struct net_iface *i, struct err *e)
 {
-    (void)vm;
+    (void)w;
     i->frames = NET_FRAMES_TAP;
     i->fd = net_tap_open(name, &i->mtu, e);
     return i->fd < 0 ? i->fd : 0;
 }
 
-static int attach_fd(const char *number, const struct network_vm *vm,
+static int attach_fd(const struct network_want *w, const char *number,
                      struct net_iface *i, struct err *e)
 {
     uint64_t n;
-    (void)vm;
+    (void)w;
     if (parse_u64(number, 3, INT32_MAX, &n) < 0)
         return err_set(e, -EINVAL,
                        "--network fd:%.16s: must be the number of an open "
@@ -198,7 +239,7 @@ static int attach_fd(const char *number, const struct network_vm *vm,
 static const struct network_mode {
     const char *name;
     bool argument;
-    int (*attach)(const char *argument, const struct network_vm *vm,
+    int (*attach)(const struct network_want *w, const char *argument,
                   struct net_iface *i, struct err *e);
 } network_modes[] = {
     {"tap", true, attach_tap},
@@ -219,22 +260,28 @@ static const struct network_mode *mode_find(const char *text,
     return NULL;
 }
 
-/* What the user said wins over what the mode found. */
-static int take_said(struct net_iface *i, const struct network_want *w,
-                     struct err *e)
+/* What holds whoever gives the addresses. */
+static void take_common(struct net_iface *i, const struct network_want *w)
 {
     const struct net_iface *s = &w->said;
     if (s->mtu != 0)
         i->mtu = s->mtu;
     if (s->rate != 0)
         i->rate = s->rate;
-    if (s->addr_count > 0) {
-        i->addr_count = s->addr_count;
-        memcpy(i->addr, s->addr, sizeof(i->addr));
-    }
     if (s->dns_count > 0) {
         i->dns_count = s->dns_count;
         memcpy(i->dns, s->dns, sizeof(i->dns));
+    }
+}
+
+/* What the user said wins over what the mode found. */
+static int take_said(struct net_iface *i, const struct network_want *w,
+                     struct err *e)
+{
+    const struct net_iface *s = &w->said;
+    if (s->addr_count > 0) {
+        i->addr_count = s->addr_count;
+        memcpy(i->addr, s->addr, sizeof(i->addr));
     }
     if (s->has_gateway4) {
         i->has_gateway4 = true;
@@ -256,19 +303,25 @@ static int attach_one(struct network *n, const struct network_want *w,
 {
     const char *argument;
     const struct network_mode *m = mode_find(w->mode, &argument);
-    if (m == NULL)
+    if (m == NULL && strchr(w->mode, ':') != NULL)
         return err_set(e, -EINVAL,
-                       "--network %s: there are none, tap:NAME and fd:N",
+                       "--network %s: there are none, tap:NAME, fd:N and the "
+                       "names of networks",
                        w->mode);
     if (n->count == NET_IFACES_MAX)
         return err_set(e, -E2BIG, "--network: more than %d", NET_IFACES_MAX);
     struct net_iface *i = &n->iface[n->count];
+    struct network_vm own = *vm;
     *i = (struct net_iface){.fd = -1};
+    own.slot = n->count;
     (void)snprintf(i->name, sizeof(i->name), "eth%u", n->count);
     memcpy(n->mode[n->count++], w->mode, sizeof(w->mode));
-    if (m->attach(argument, vm, i, e) < 0)
-        return e->code;
-    return take_said(i, w, e);
+    int code = m != NULL ? m->attach(w, argument, i, e)
+                         : network_attach_bridge(w, &own, i, e);
+    if (code < 0)
+        return code;
+    take_common(i, w);
+    return m != NULL ? take_said(i, w, e) : 0;
 }
 
 int network_attach(struct network *n, const struct network_want *w,
@@ -285,6 +338,12 @@ int network_attach(struct network *n, const struct network_want *w,
             network_detach(n);
             return e->code;
         }
+    }
+    if (vm->options->ports.count > 0 && !vm->options->published) {
+        network_detach(n);
+        return err_set(e, -EINVAL,
+                       "-p: ports can be published on bridge and on networks "
+                       "made by limpet network create: use --network bridge");
     }
     return 0;
 }

@@ -9,18 +9,30 @@
 #include <jansson.h>
 
 #include "net/net.h"
+#include "net/port.h"
 
 struct err;
-
-#define NETWORK_DEFAULT "none" /* what a run without --network means */
 
 enum { NETWORK_MODE_SIZE = 128 };
 
 /* One --network, as the user said it. */
 struct network_want {
-    char mode[NETWORK_MODE_SIZE]; /* "none", "tap:NAME", "fd:N" */
+    char mode[NETWORK_MODE_SIZE]; /* "none", "tap:NAME", "fd:N", a network */
     bool has_mac;
     struct net_iface said; /* what is not 0 was said; fd is not used */
+};
+
+enum { NETWORK_ALIASES_MAX = 16, NETWORK_EGRESS_MAX = 32 };
+
+/* What was said of all networks of a container. */
+struct network_options {
+    struct port_list ports; /* -p; host ports that were left open are set */
+    unsigned alias_count;
+    const char *alias[NETWORK_ALIASES_MAX]; /* borrowed */
+    bool limited;                           /* --egress: only these */
+    unsigned egress_count;
+    struct net_addr egress[NETWORK_EGRESS_MAX];
+    bool published; /* an interface has taken the ports */
 };
 
 /* Whose network it is; strings are borrowed. */
@@ -28,7 +40,20 @@ struct network_vm {
     const char *id;
     const char *name;
     const char *hostname;
+    const char *libexec; /* directory of our programs */
+    int root;            /* directory fd of ROOT */
+    struct network_options *options;
+    unsigned slot; /* number of the interface; network_attach() counts */
 };
+
+/* The network of a run without --network: LIMPET_NETWORK, or the default. */
+const char *network_default(void);
+
+/* --network-alias NAME, --egress CIDR|none. -EINVAL with a message. */
+int network_add_alias(struct network_options *o, const char *text,
+                      struct err *e);
+int network_add_egress(struct network_options *o, const char *text,
+                       struct err *e);
 
 struct network {
     unsigned count;

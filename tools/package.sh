@@ -63,7 +63,7 @@ package() { # ARCH
     local arch=$1 stage=$OUT/stage-$1 libs=/usr/lib/x86_64-linux-gnu doc need deb
     rm -rf "$stage"
     build "$native" limpet limpet_reference # asks the program for the man page
-    build "$arch" limpet limpet-vmm limpet-image limpet-stock-init limpet-kernel
+    build "$arch" limpet limpet-net limpet-vmm limpet-image limpet-stock-init limpet-kernel
     DESTDIR=$stage cmake --install "$OUT/obj-$arch" --strip >"$OUT/install.log"
     doc=$stage/usr/share/doc/limpet
     mkdir -p "$stage"/usr/share/{man/man1,bash-completion/completions,lintian/overrides} "$doc" "$stage/DEBIAN"

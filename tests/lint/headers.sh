@@ -5,7 +5,7 @@ set -u
 cd "$1" || exit 1
 CC=${2:-gcc}
 fail=0
-for h in $(find abi base boards image vmm supervisor cli guest -name '*.h' ! -path '*/fake/*' | sort); do
+for h in $(find abi base boards image net vmm supervisor cli guest -name '*.h' ! -path '*/fake/*' | sort); do
     case $h in
     guest/arch/*/include/*) continue ;; # found as <arch_types.h> below
     guest/arch/aarch64/*) set -- -ffreestanding -Iguest/arch/aarch64/include ;;

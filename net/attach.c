@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/attach.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/err.h"
+#include "net/bridge.h"
+#include "net/filter.h"
+#include "net/keep.h"
+#include "net/link.h"
+#include "net/plan.h"
+#include "net/resolv.h"
+#include "net/run.h"
+
+/* Everything while one interface is made. */
+struct attach {
+    const struct attach_want *want;
+    struct bridge_host *h;
+    struct store_network network;
+    struct lease lease;
+    int bridge; /* index */
+    uint32_t mtu;
+    int keeper;   /* fd */
+    int *sockets; /* two per port */
+    bool written, ruled;
+};
+
+int attach_possible(struct err *e)
+{
+    struct __user_cap_header_struct head = {.version =
+                                                _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[2] = {0};
+    struct run_path nft;
+    if (syscall(SYS_capget, &head, caps) < 0 ||
+        (caps[0].effective & (1U << CAP_NET_ADMIN)) == 0)
+        return err_set(e, -EPERM,
+                       "no permission to make interfaces "
+                       "(CAP_NET_ADMIN)");
+    if (access("/dev/net/tun", R_OK | W_OK) < 0)
+        return err_set(e, -errno, "/dev/net/tun: %s (modprobe tun)",
+                       strerror(errno));
+    if (run_find("nft", &nft) < 0)
+        return err_set(e, -ENOENT,
+                       "nft is not installed (apt-get install "
+                       "nftables)");
+    return 0;
+}
+
+/* ---- the lease ---- */
+
+static int lease_names(struct attach *a, struct err *e)
+{
+    const struct attach_want *w = a->want;
+    struct lease *l = &a->lease;
+    (void)snprintf(l->id, sizeof(l->id), "%s", w->id);
+    (void)snprintf(l->name, sizeof(l->name), "%s", w->name);
+    (void)snprintf(l->network, sizeof(l->network), "%s", a->network.name);
+    (void)snprintf(l->bridge, sizeof(l->bridge), "%s", a->network.bridge);
+    l->slot = w->slot;
+    l->ns = a->h->store->ns;
+    lease_tap(w->id, w->slot, l->tap);
+    if (w->alias_count > LEASE_ALIASES_MAX)
+        return err_set(e, -E2BIG, "more than %d --network-alias",
+                       LEASE_ALIASES_MAX);
+    for (; l->alias_count < w->alias_count; l->alias_count++)
+        (void)snprintf(l->alias[l->alias_count], LEASE_ALIAS_SIZE, "%s",
+                       w->aliases[l->alias_count]);
+    if (w->egress_count > LEASE_EGRESS_MAX)
+        return err_set(e, -E2BIG, "more than %d --egress", LEASE_EGRESS_MAX);
+    l->limited = w->limited;
+    l->egress_count = w->egress_count;
+    if (w->egress_count > 0)
+        memcpy(l->egress, w->egress, w->egress_count * sizeof(*w->egress));
+    return 0;
+}
+
+static int lease_said(struct attach *a, const struct net_addr *range,
+                      const struct net_addr *gateway,
+                      const struct net_addr *said, struct net_addr *out,
+                      struct err *e)
+{
+    char key[LEASE_KEY_SIZE];
+    lease_key(&a->lease, key);
+    if (said == NULL)
+        return lease_claim_any(a->h->store, a->network.name, range, key, out,
+                               e);
+    char text[NET_ADDR_TEXT_SIZE];
+    net_addr_text(said, false, text);
+    const struct net_addr base = plan_base(range);
+    if (!plan_contains(range, said) || plan_equal(said, &base))
+        return err_set(e, -EINVAL, "address %s is not in network %s", text,
+                       a->network.name);
+    if (plan_equal(said, gateway))
+        return err_set(e, -EEXIST, "address %s is the gateway of network %s",
+                       text, a->network.name);
+    *out = *said;
+    out->prefix = range->prefix;
+    return lease_claim(a->h->store, a->network.name, out, key, e);
+}
+
+static int lease_addresses(struct attach *a, struct err *e)
+{
+    const struct attach_want *w = a->want;
+    const struct store_network *n = &a->network;
+    struct lease *l = &a->lease;
+    if (w->has6 && !n->has6)
+        return err_set(e, -EINVAL,
+                       "network %s has no IPv6: create it with --ipv6",
+                       n->name);
+    /* IPv4 first; the gateway of a network with an own --gateway may be in
+     * the way of lease_claim_any(): it holds a claim like everybody. */
+    (void)lease_claim(a->h->store, n->name, &n->gateway4, "gateway", NULL);
+    int code = lease_said(a, &n->subnet4, &n->gateway4,
+                          w->has4 ? &w->ip4 : NULL, &l->ip4, e);
+    l->has4 = code == 0;
+    if (code == 0 && n->has6) {
+        (void)lease_claim(a->h->store, n->name, &n->gateway6, "gateway", NULL);
+        code = lease_said(a, &n->subnet6, &n->gateway6,
+                          w->has6 ? &w->ip6 : NULL, &l->ip6, e);
+        l->has6 = code == 0;
+    }
+    if (w->has_mac)
+        memcpy(l->mac, w->mac, sizeof(l->mac));
+    else
+        plan_mac(&l->ip4, l->mac);
+    return code;
+}
+
+static int lease_ports(struct attach *a, struct err *e)
+{
+    struct port_list *p = a->want->ports;
+    unsigned count = p != NULL ? p->count : 0;
+    int code = 0;
+    if (count == 0)
+        return 0;
+    a->sockets = malloc(2 * count * sizeof(int));
+    a->lease.ports.port = calloc(count, sizeof(struct port));
+    if (a->sockets == NULL || a->lease.ports.port == NULL)
+        return err_set(e, -ENOMEM, "out of memory");
+    for (unsigned i = 0; i < 2 * count; i++)
+        a->sockets[i] = -1;
+    for (unsigned i = 0; i < count && code == 0; i++)
+        code = port_take(&p->port[i], &a->sockets[(size_t)2 * i], e);
+    memcpy(a->lease.ports.port, p->port, count * sizeof(struct port));
+    a->lease.ports.count = count;
+    return code;
+}
+
+/* ---- the interface ---- */
+
+static int attach_tap(struct attach *a, struct net_iface *out, struct err *e)
+{
+    char alias[LINK_ALIAS_SIZE];
+    const struct link_port p = {
+        .name = a->lease.tap,
+        .alias = alias,
+        .bridge = a->bridge,
+        .mtu = a->mtu,
+        .isolated = a->network.isolated,
+        /* Only then redirected frames go back where they came from without
+         * having been the host's. */
+        .hairpin =
+            link_sysctl_get("bridge", NULL, "bridge-nf-call-iptables") == 1,
+    };
+    (void)snprintf(alias, sizeof(alias), "limpet %s %.12s", a->h->store->tag,
+                   a->lease.id);
+    out->fd = link_add_tap(&a->h->route, &p, e);
+    return out->fd < 0 ? out->fd : 0;
+}
+
+static void attach_fill(const struct attach *a, struct net_iface *out)
+{
+    const struct lease *l = &a->lease;
+    const struct store_network *n = &a->network;
+    out->frames = NET_FRAMES_TAP;
+    memcpy(out->mac, l->mac, sizeof(out->mac));
+    out->mtu = a->mtu;
+    out->addr[out->addr_count++] = l->ip4;
+    out->has_gateway4 = !n->internal;
+    out->gateway4 = n->gateway4;
+    if (l->has6) {
+        out->addr[out->addr_count++] = l->ip6;
+        out->has_gateway6 = !n->internal;
+        out->gateway6 = n->gateway6;
+    }
+    out->dns_count = resolv_host_servers(out->dns);
+    for (unsigned i = 0; i < out->dns_count; i++)
+        out->dns[i].prefix = out->dns[i].v6 ? 128 : 32;
+}
+
+static int attach_make(struct attach *a, struct net_iface *out, struct err *e)
+{
+    int code = keep_connect(a->h, a->want->libexec, e);
+    a->keeper = code;
+    if (code >= 0)
+        code = bridge_read(a->h, a->want->network, &a->network, e);
+    if (code == 0)
+        code = bridge_up(a->h, &a->network, &a->bridge, &a->mtu, e);
+    if (code == 0)
+        code = lease_names(a, e);
+    if (code == 0)
+        code = lease_addresses(a, e);
+    if (code == 0)
+        code = lease_ports(a, e);
+    if (code == 0)
+        code = lease_write(a->h->store, &a->lease, e);
+    if (code == 0)
+        code = attach_tap(a, out, e);
+    if (code == 0) {
+        a->ruled = true;
+        code = filter_add_vm(&a->h->filter, &a->lease, e);
+    }
+    bool wait = a->lease.ports.count > 0;
+    if (code == 0)
+        code = keep_add(a->keeper, &a->lease, a->sockets, wait, e);
+    if (code == 0)
+        attach_fill(a, out);
+    return code;
+}
+
+static void attach_fini(struct attach *a)
+{
+    if (a->keeper >= 0)
+        (void)close(a->keeper);
+    for (unsigned i = 0; a->sockets != NULL && i < 2 * a->lease.ports.count;
+         i++)
+        if (a->sockets[i] >= 0)
+            (void)close(a->sockets[i]);
+    free(a->sockets);
+    lease_fini(&a->lease);
+    store_network_fini(&a->network);
+}
+
+int attach_bridge(int root, const struct attach_want *w, struct net_iface *out,
+                  struct err *e)
+{
+    struct store s;
+    struct bridge_host h;
+    struct attach a = {.want = w, .h = &h, .keeper = -1};
+    out->fd = -1;
+    int code = attach_possible(e);
+    if (code < 0)
+        return code;
+    code = store_open(&s, root, e);
+    if (code < 0)
+        return code;
+    code = bridge_open(&h, &s, e);
+    if (code == 0)
+        code = store_lock(&s, e);
+    if (code == 0)
+        code = attach_make(&a, out, e);
+    if (code < 0 && s.lock >= 0) {
+        if (out->fd >= 0)
+            (void)close(out->fd);
+        out->fd = -1;
+        if (a.ruled)
+            filter_remove_vm(&h.filter, &a.lease);
+        lease_remove(&s, &a.lease);
+    }
+    attach_fini(&a);
+    bridge_close(&h);
+    store_fini(&s);
+    return code < 0 ? code : 0;
+}
+
+/* ---- the end ---- */
+
+struct release {
+    struct lease_reader r; /* first */
+    struct bridge_host *h;
+    const char *id;
+};
+
+static int release_one(struct lease_reader *r, const struct lease *l)
+{
+    struct release *x = (struct release *)r;
+    if (strcmp(l->id, x->id) == 0)
+        bridge_release(x->h, l);
+    return 0;
+}
+
+void attach_release(int root, const char *id)
+{
+    struct store s;
+    struct bridge_host h = {.route.fd = -1, .filter.fd = -1};
+    struct release x = {.r = {release_one}, .h = &h, .id = id};
+    if (faccessat(root, "networks", F_OK, 0) < 0)
+        return;
+    if (store_open(&s, root, NULL) < 0)
+        return;
+    if (bridge_open(&h, &s, NULL) == 0 && store_lock(&s, NULL) == 0) {
+        (void)lease_each(&s, &x.r);
+        store_unlock(&s);
+        keep_nudge(&s);
+    }
+    bridge_close(&h);
+    store_fini(&s);
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+/* One interface of one VM on a network of ours. */
+#pragma once
+
+#include "net/lease.h"
+#include "net/net.h"
+
+struct err;
+
+/* Strings are borrowed. */
+struct attach_want {
+    const char *libexec; /* where limpet-net is */
+    const char *id;      /* of the container, whose vms/ID/lock is held */
+    const char *name;
+    const char *network; /* name or ID; STORE_DEFAULT is made if needed */
+    unsigned slot;       /* 0: the first interface */
+    bool has_mac;
+    uint8_t mac[6];
+    bool has4, has6; /* --ip, --ip6 */
+    struct net_addr ip4, ip6;
+    const char *const *aliases;
+    unsigned alias_count;
+    bool limited; /* --egress was said; `egress` may be empty: none */
+    const struct net_addr *egress;
+    unsigned egress_count;
+    struct port_list *ports; /* host ports that are 0 are chosen, and set */
+};
+
+/*
+ * Wire it up: `root` is a directory fd of ROOT. Fills *out (fd owned by the
+ * caller; the interface exists as long as it is open somewhere). On failure
+ * nothing is left.
+ */
+int attach_bridge(int root, const struct attach_want *w, struct net_iface *out,
+                  struct err *e);
+
+/* Whatever a container holds; also done by the keeper when its tap vanishes,
+ * so that nobody has to wait. */
+void attach_release(int root, const char *id);
+
+/* Can this process make taps and rules? 0, or why not. */
+int attach_possible(struct err *e);

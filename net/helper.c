@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/helper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "net/loop.h"
+#include "net/proxy.h"
+
+enum { HELPER_TICK_MS = 5000 };
+
+int helper_send(int fd, const struct helper_msg *m, int pass)
+{
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {0};
+    struct iovec v = {.iov_base = (void *)(uintptr_t)m, .iov_len = sizeof(*m)};
+    struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
+    if (pass >= 0) {
+        h.msg_control = control.space;
+        h.msg_controllen = sizeof(control.space);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(c), &pass, sizeof(pass));
+    }
+    return sendmsg(fd, &h, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* ---- the child ---- */
+
+struct helper {
+    struct loop_fd f; /* first: to the keeper */
+    struct loop loop;
+    struct proxy *proxy;
+};
+
+/* -1 where there was none. */
+static int helper_passed_fd(struct msghdr *h)
+{
+    int fd = -1;
+    const struct cmsghdr *c = CMSG_FIRSTHDR(h);
+    if (c != NULL && c->cmsg_type == SCM_RIGHTS &&
+        c->cmsg_len == CMSG_LEN(sizeof(fd)))
+        memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+    return fd;
+}
+
+static void helper_take(struct helper *x, const struct helper_msg *m, int fd)
+{
+    if (m->kind == HELPER_PROXY && fd >= 0) {
+        proxy_add(x->proxy, m, fd);
+        return;
+    }
+    if (m->kind == HELPER_DROP)
+        proxy_drop(x->proxy, m->vm);
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+static void helper_ready(struct loop_fd *f, uint32_t events)
+{
+    struct helper *x = (struct helper *)f;
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct helper_msg m;
+    struct iovec v = {.iov_base = &m, .iov_len = sizeof(m)};
+    struct msghdr h = {.msg_iov = &v,
+                       .msg_iovlen = 1,
+                       .msg_control = control.space,
+                       .msg_controllen = sizeof(control.space)};
+    (void)events;
+    ssize_t n = recvmsg(f->fd, &h, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n != sizeof(m))
+        _exit(0); /* the keeper is gone */
+    helper_take(x, &m, helper_passed_fd(&h));
+}
+
+static void helper_run(int fd, int empty)
+{
+    struct helper x = {.f = {.fd = fd, .ready = helper_ready}};
+    struct err e;
+    if (loop_open(&x.loop, &e) < 0 || (x.proxy = proxy_new(&x.loop)) == NULL ||
+        loop_watch(&x.loop, &x.f, EPOLLIN) < 0)
+        _exit(1);
+    if (jail_enter(empty, &e) < 0) {
+        log_error("helper: %s", e.msg);
+        _exit(1);
+    }
+    for (;;) {
+        loop_run(&x.loop, HELPER_TICK_MS);
+        proxy_tick(x.proxy);
+    }
+}
+
+int helper_start(int empty, int *pid, struct err *e)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return err_set(e, -errno, "socketpair: %s", strerror(errno));
+    pid_t keeper = getpid();
+    pid_t child = fork();
+    if (child < 0) {
+        (void)close(pair[0]);
+        (void)close(pair[1]);
+        return err_set(e, -errno, "fork: %s", strerror(errno));
+    }
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != keeper)
+            _exit(0);
+        /* 0 to 2 stay; everything else of the keeper's goes. */
+        int fd = dup3(pair[1], 3, O_CLOEXEC) == 3 ? 3 : -1;
+        int dir = dup3(empty, 4, O_CLOEXEC) == 4 ? 4 : -1;
+        (void)close_range(5, ~0U, 0);
+        helper_run(fd, dir);
+    }
+    (void)close(pair[1]);
+    *pid = child;
+    return pair[0];
+}

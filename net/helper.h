@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The keeper's child: everything that reads what guests and the world send.
+ * It has no rights, an empty root, a system call filter, and only the sockets
+ * it is handed. One message, with at most one fd, per SOCK_SEQPACKET packet.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+
+enum helper_kind {
+    HELPER_PROXY = 1, /* fd: a socket of a published port of `vm` */
+    HELPER_DROP,      /* everything of `vm` goes */
+};
+
+struct helper_msg {
+    uint32_t kind; /* enum helper_kind */
+    uint32_t vm;   /* number of an interface, the keeper's */
+    uint8_t udp, v6;
+    uint16_t port;    /* in the guest, host order */
+    uint8_t addr[16]; /* of the guest; IPv4: the first 4 */
+};
+
+/* Start it. Returns our end of the socket; *pid. */
+int helper_start(int empty_dir, int *pid, struct err *e);
+int helper_send(int fd, const struct helper_msg *m, int pass);
+
+/* --- jail.c --- */
+/* Give everything up but what a proxy needs. `empty` becomes the root. */
+int jail_enter(int empty, struct err *e);

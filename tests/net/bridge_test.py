@@ -1,0 +1,514 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bridge_test.py [NAME...]: networks, rules and ports of the host, with Linux
+in a namespace in the place of each VM (standin.c). All in namespaces of our own:
+
+  outside                     host side of the test                  stand-in VMs
+  x0 10.99.0.2/24 <--veth--> h0 10.99.0.1/24 -- limpet0 / lb-... <--tap--> eth0
+     fd99::2/64                 fd99::1/64      172.17.0.1/16
+
+Needs root, /dev/net/tun and nft.
+"""
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+OUT = "x%d" % os.getpid()
+
+
+def missing():
+    if os.geteuid() != 0:
+        return "needs root for network namespaces"
+    if not shutil.which("nft"):
+        return "nft is not installed"
+    try:
+        os.close(os.open("/dev/net/tun", os.O_RDWR))
+    except OSError as e:
+        return f"/dev/net/tun: {e.strerror}"
+    return None
+
+
+def sh(text, **kw):
+    kw.setdefault("timeout", 20)
+    return subprocess.run(["sh", "-c", text], capture_output=True, text=True, **kw)
+
+
+def must(text, **kw):
+    p = sh(text, **kw)
+    assert p.returncode == 0, (text, p)
+    return p.stdout
+
+
+def outside(text, **kw):
+    return sh(f"ip netns exec {OUT} sh -c '{text}'", **kw)
+
+
+def make_world():
+    must(f"""ip link set lo up; ip netns add {OUT}
+    ip link add h0 type veth peer name x0 netns {OUT}
+    ip addr add 10.99.0.1/24 dev h0; ip -6 addr add fd99::1/64 dev h0 nodad; ip link set h0 mtu 1400 up
+    ip route add default via 10.99.0.2
+    ip netns exec {OUT} sh -c 'ip link set lo up; ip addr add 10.99.0.2/24 dev x0; ip addr add 169.254.169.254/32 dev x0
+      ip -6 addr add fd99::2/64 dev x0 nodad; ip link set x0 mtu 1400 up'
+    ip route add 169.254.169.254 via 10.99.0.2
+    """)
+
+
+class Servers:
+    """Answer on ports of the host and outside: `name` and the peer's address."""
+
+    CODE = """
+import socket,sys,threading
+def serve(fam, addr, port, name):
+    s = socket.socket(fam, socket.SOCK_STREAM); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if fam == socket.AF_INET6: s.setsockopt(41, 26, 1)
+    s.bind((addr, port)); s.listen(50)
+    while True:
+        c, peer = s.accept()
+        c.sendall(f"{name} {peer[0]}\\n".encode()); c.close()
+for port in map(int, sys.argv[2:]):
+    for fam, addr in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        threading.Thread(target=serve, args=(fam, addr, port, sys.argv[1])).start()
+"""
+
+
+SERVE = ["python3", "-c", Servers.CODE]
+
+
+ASK = "import socket,sys; s=socket.create_connection((sys.argv[1],int(sys.argv[2])),2); s.settimeout(2); print(s.recv(99).decode())"
+
+
+def get(addr, port, where=None):
+    """What a TCP server says, or '' when nothing comes."""
+    cmd = ["python3", "-c", ASK, addr, str(port)]
+    if where is outside:
+        cmd = ["ip", "netns", "exec", OUT, *cmd]
+    return subprocess.run(cmd, capture_output=True, text=True, timeout=20).stdout.strip()
+
+
+def serve(where, name, *ports):
+    cmd = [*SERVE, name, *map(str, ports)]
+    if where == OUT:
+        cmd = ["ip", "netns", "exec", OUT, *cmd]
+    return subprocess.Popen(cmd, stderr=subprocess.DEVNULL)
+
+
+PROBE = ("import socket,sys\n"
+         "for a in sys.argv[1:]:\n"
+         " h,p=a.rsplit('=',1)\n"
+         " try:\n"
+         "  s=socket.create_connection((h,int(p)),1.5); s.settimeout(1.5); r=s.recv(99).decode().split()[0]\n"
+         " except OSError as e: r='-'\n"
+         " print(a,r,flush=True)\n")
+
+
+def probe(box, *targets, flags=("--network", "bridge"), before=""):
+    """From inside a VM: {target: who answered}."""
+    p = box.run("sh", "-c", before + ' exec python3 -c "$0" "$@"', PROBE, *targets, flags=("--rm", *flags))
+    assert p.returncode == 0, p
+    return dict(line.split() for line in p.stdout.splitlines())
+
+
+class Vm:
+    """A detached VM, and its address."""
+
+    def __init__(self, box, *cmd, flags=("--network", "bridge")):
+        p = box.limpet("run", "-d", *flags, box.image, *cmd)
+        assert p.returncode == 0, p
+        self.id = p.stdout.strip()
+        self.box = box
+        with open(f"{box.root}/vms/{self.id}/config.json") as f:
+            self.config = json.load(f)
+        self.net = self.config["network"][0]
+        self.ip = self.net["addresses"][0].split("/")[0]
+        with open(f"{box.root}/vms/{self.id}/lock") as f:
+            self.pid = int(f.read())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.box.limpet("rm", "-f", self.id)
+
+
+def web(box, name, *flags, port=80):
+    import harness
+    vm = Vm(box, *SERVE, name, str(port), flags=flags or ("--network", "bridge"))
+    harness.wait_for(lambda: get(vm.ip, port).startswith(name))
+    return vm
+
+
+def leftovers():
+    """Taps, and elements of sets that belong to VMs."""
+    taps = must("ip -br link").splitlines()
+    sets = json.loads(must("nft -j list sets; true") or '{"nftables":[]}')
+    elems = []
+    for x in sets["nftables"]:
+        s = x.get("set")
+        if s and s["name"] not in ("bridges", "same", "routed", "internal", "apart", "nets4", "nets6"):
+            elems += s.get("elem", [])
+    maps = json.loads(must("nft -j list maps; true") or '{"nftables":[]}')
+    for x in maps["nftables"]:
+        elems += x.get("map", {}).get("elem", [])
+    return [t for t in taps if t.startswith("lp")] + elems
+
+
+def claims(box):
+    found = []
+    for d, _, files in os.walk(box.root + "/networks/claims"):
+        found += [f for f in files if os.readlink(f"{d}/{f}") != "gateway"]
+    leases = box.root + "/networks/leases"
+    return found + (os.listdir(leases) if os.path.isdir(leases) else [])
+
+
+def gone(box):
+    import harness
+    harness.wait_for(lambda: not leftovers() and not claims(box), 15)
+
+
+# ---- tests ----
+
+def test_out_and_in(box):
+    """A VM reaches the world with the host's address, and answers the host."""
+    with web(box, "vm") as vm:
+        assert vm.ip == "172.17.0.2", vm.net
+        assert vm.net["mtu"] == 1400 and vm.net["gateways"] == ["172.17.0.1"], vm.net
+        assert vm.net["mac"] == "02:42:ac:11:00:02", vm.net
+        assert get(vm.ip, 80) == "vm 172.17.0.1"
+        s = serve(OUT, "world", 8000)
+        try:
+            time.sleep(0.5)
+            assert probe(box, "10.99.0.2=8000") == {"10.99.0.2=8000": "world"}
+        finally:
+            s.kill()
+    gone(box)
+
+
+def test_isolation(box):
+    """From inside: not the host, not link-local, not another network."""
+    assert box.limpet("network", "create", "other").returncode == 0
+    host = serve("", "host", 8001)
+    world = serve(OUT, "world", 8001)
+    try:
+        with web(box, "neighbour") as near, web(box, "stranger", "--network", "other") as far:
+            at = ["10.99.0.1=8001", "172.17.0.1=8001", "127.0.0.1=8001", "169.254.169.254=8001", f"{far.ip}=80",
+                  f"{near.ip}=80", "10.99.0.2=8001"]
+            got = probe(box, *at, before="ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.1 via 172.17.0.1;")
+            assert list(got.values()) == ["-", "-", "-", "-", "-", "neighbour", "world"], got
+            # the host itself and the world, to the VMs
+            assert get(far.ip, 80).startswith("stranger")
+            outside("ip route add 172.16.0.0/12 via 10.99.0.1")
+            assert get(far.ip, 80, outside) == "" and get(near.ip, 80, outside) == ""
+    finally:
+        host.kill()
+        world.kill()
+
+
+def test_egress(box):
+    world = serve(OUT, "world", 8002)
+    try:
+        time.sleep(0.5)
+        with web(box, "neighbour") as near:
+            at = ["10.99.0.2=8002", f"{near.ip}=80"]
+            for said, want in ((("none",), ["-", "-"]), (("10.99.0.0/24",), ["world", "-"]),
+                               (("172.17.0.0/16",), ["-", "neighbour"]), (("10.0.0.0/8", near.ip), ["world", "neighbour"])):
+                flags = [x for s in said for x in ("--egress", s)]
+                got = probe(box, *at, flags=("--network", "bridge", *flags))
+                assert list(got.values()) == want, (said, got)
+            with web(box, "caged", "--network", "bridge", "-p", "9002:80", "--egress", "none"):
+                assert get("10.99.0.1", 9002, outside).startswith("caged")  # answers are no egress
+    finally:
+        world.kill()
+    gone(box)
+
+
+SPOOF = r"""
+import socket, struct, sys
+me = bytes.fromhex(open('/sys/class/net/eth0/address').read().strip().replace(':', ''))
+mine, victim, gate = (socket.inet_aton(a) for a in sys.argv[1:4])
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(('eth0', 0))
+all_ = b'\xff' * 6
+liar = bytes.fromhex('020000000099')
+def csum(b):
+    t = sum(struct.unpack('!%dH' % (len(b) // 2), b)); t = (t >> 16) + (t & 0xffff); return ~(t + (t >> 16)) & 0xffff
+def ip4(src, dst, proto, data):
+    h = struct.pack('!BBHHHBBH4s4s', 0x45, 0, 20 + len(data), 1, 0, 64, proto, 0, src, dst)
+    return h[:10] + struct.pack('!H', csum(h)) + h[12:] + data
+def udp(sp, dp, data): return struct.pack('!HHHH', sp, dp, 8 + len(data), 0) + data
+def arp(eth, op, sha, spa, tpa): return all_ + eth + b'\x08\x06' + struct.pack('!HHBBH6s4s6s4s', 1, 0x800, 6, 4, op, sha, spa, b'\0' * 6, tpa)
+def eth4(src, p): return all_ + src + b'\x08\x00' + p
+six = lambda src, typ, body: b'\x33\x33\0\0\0\1' + me + b'\x86\xdd' + struct.pack('!IHBB', 6 << 28, 4 + len(body), 58, 255) + socket.inet_pton(10, src) + socket.inet_pton(10, 'ff02::1') + bytes([typ, 0, 0, 0]) + body
+ll = 'fe80::%x:%xff:fe%02x:%x' % (me[0] << 8 & 0xff00 ^ 0x200 | me[1], me[2] << 8, me[3], me[4] << 8 | me[5])
+b255 = socket.inet_aton('255.255.255.255')
+bad = {
+ 'mac': eth4(liar, ip4(mine, b255, 17, udp(7, 7, b'mac'))),
+ 'ip': eth4(me, ip4(victim, b255, 17, udp(7, 7, b'ip'))),
+ 'arp-ip': arp(me, 2, me, victim, gate),
+ 'arp-mac': arp(me, 2, liar, mine, gate),
+ 'arp-eth': arp(liar, 2, liar, mine, gate),
+ 'dhcp': eth4(me, ip4(mine, b255, 17, udp(67, 68, b'dhcp'))),
+ 'vlan': all_ + me + b'\x81\0\0\5\x08\0' + ip4(mine, b255, 17, udp(7, 7, b'vlan')),
+ 'ra': six(ll, 134, bytes(12)),
+ 'na': six(ll, 136, b'\x20\0\0\0' + socket.inet_pton(10, 'fd00::1')),
+ 'ip6': six('fd00::66', 128, bytes(4)),
+ 'stp': b'\x01\x80\xc2\0\0\0' + me + b'\0\x26' + b'\x42\x42\3' + bytes(35),
+ 'raw': all_ + me + b'\x88\xb5' + b'raw' * 20,
+}
+good = {'good-arp': arp(me, 1, me, mine, victim), 'good-ip': eth4(me, ip4(mine, b255, 17, udp(7, 7, b'good')))}
+for name, f in list(bad.items()) + list(good.items()):
+    s.send(f)
+import time; time.sleep(1)
+print('sent', len(bad) + len(good))
+"""
+
+
+def test_spoofing(box):
+    """What a VM must not send reaches neither a neighbour nor the host."""
+    with Vm(box, "sleep", "100") as ear:
+        cap = subprocess.Popen(["timeout", "8", "tcpdump", "-nexlUi", "limpet0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) \
+            if shutil.which("tcpdump") else None
+        time.sleep(1)
+        p = box.run("python3", "-c", SPOOF, "172.17.0.3", ear.ip, "172.17.0.1", flags=("--rm", "--network", "bridge", "--ip", "172.17.0.3"))
+        assert p.returncode == 0 and "sent 14" in p.stdout, p
+        seen = cap.communicate()[0] if cap else ""
+        assert "02:00:00:00:00:99" not in seen, seen
+        assert "8100" not in seen and "88b5" not in seen and "fd00::66" not in seen, seen
+        assert "router advertisement" not in seen and "is-at" not in seen.replace("172.17.0.1 is-at", ""), seen
+        if cap:
+            assert "who-has 172.17.0.2" in seen and "172.17.0.3.7 > 255.255.255.255.7" in seen, seen
+            assert seen.count("255.255.255.255") == 1, seen
+    gone(box)
+
+
+def test_ports(box):
+    """One port, from everywhere; the source address kept where it can be."""
+    with web(box, "vm", "--network", "bridge", "-p", "9080:80") as vm:
+        assert get("10.99.0.1", 9080, outside) == "vm 10.99.0.2"
+        assert get("10.99.0.1", 9080).startswith("vm")
+        assert get("172.17.0.1", 9080).startswith("vm")
+        assert get("127.0.0.1", 9080) == "vm 172.17.0.1"
+        assert get("::1", 9080) == "vm 172.17.0.1"
+        assert get("fd99::1", 9080, outside).startswith("vm")
+        assert probe(box, "10.99.0.1=9080") == {"10.99.0.1=9080": "vm"}
+        me = box.limpet("run", "--rm", "--network", "bridge", "-p", "9081:80", box.image, "sh", "-c",
+                        'python3 -c "$0" self 80 & sleep 4; python3 -c "$1" 10.99.0.1=9081; kill $!', Servers.CODE, PROBE)
+        assert "10.99.0.1=9081 self" in me.stdout, me
+        taken = box.limpet("run", "--rm", "--network", "bridge", "-p", "9080:80", box.image, "true")
+        assert taken.returncode == 125 and "port is already allocated" in taken.stderr, taken
+        shown = box.limpet("port", vm.id)
+        assert shown.stdout == "80/tcp -> 0.0.0.0:9080\n80/tcp -> [::]:9080\n", shown
+        ps = box.limpet("ps").stdout
+        assert "0.0.0.0:9080->80/tcp, [::]:9080->80/tcp" in ps, ps
+    gone(box)
+    with socket.socket() as s:
+        s.bind(("0.0.0.0", 9080))
+
+
+def test_udp_port(box):
+    echo = "import socket; s=socket.socket(2,2); s.bind(('0.0.0.0',7))\nwhile True: d,a=s.recvfrom(2000); s.sendto(d+a[0].encode(),a)"
+    ask = ("import socket,sys; f=10 if ':' in sys.argv[1] else 2; s=socket.socket(f,2); s.settimeout(2); "
+           "s.connect((sys.argv[1],9007)); s.send(b'hi '); print(s.recv(99).decode())")
+    with Vm(box, "python3", "-c", echo, flags=("--network", "bridge", "-p", "9007:7/udp")):
+        time.sleep(1)
+        one = subprocess.run(["ip", "netns", "exec", OUT, "python3", "-c", ask, "10.99.0.1"], capture_output=True, text=True)
+        assert one.stdout.strip() == "hi 10.99.0.2", one
+        for addr in ("127.0.0.1", "::1", "10.99.0.1"):
+            p = subprocess.run(["python3", "-c", ask, addr], capture_output=True, text=True)
+            assert p.stdout.startswith("hi "), (addr, p)
+    gone(box)
+
+
+def test_port_forms(box):
+    with web(box, "vm", "--network", "bridge", "-p", "127.0.0.1:9100:80", "-p", "10.99.0.1:9101-9102:80-81", "-P",
+             "--expose", "80") as vm:
+        assert get("127.0.0.1", 9100).startswith("vm") and get("10.99.0.1", 9100, outside) == ""
+        assert get("10.99.0.1", 9101, outside) == "vm 10.99.0.2" and get("127.0.0.1", 9101) == ""
+        chosen = [p["host"] for p in vm.config["ports"] if p["host"] > 9102]
+        assert len(chosen) == 1 and get("10.99.0.1", chosen[0], outside).startswith("vm"), vm.config["ports"]
+    for bad in ("x", "80:", "0:80", "70000:80", "1-2:80", "80/sctp", "1.2.3:80:80", "80:80:80:80"):
+        p = box.limpet("run", "--rm", "--network", "bridge", "-p", bad, box.image, "true")
+        assert p.returncode == 125 and "nvalid" in p.stderr, (bad, p)
+    p = box.limpet("run", "--rm", "--network", "none", "-p", "1:1", box.image, "true")
+    assert p.returncode == 125 and "published" in p.stderr, p
+    gone(box)
+
+
+def test_networks(box):
+    made = box.limpet("network", "create", "--subnet", "10.50.0.0/24", "--gateway", "10.50.0.254", "--label", "a=b", "-o", "mtu=1300",
+                      "--internal", "inner")
+    assert re.fullmatch("[0-9a-f]{64}\n", made.stdout), made
+    ls = box.limpet("network", "ls")
+    assert re.search(r"^NETWORK ID +NAME +DRIVER +SCOPE", ls.stdout) and "inner" in ls.stdout, ls
+    shown = json.loads(box.limpet("network", "inspect", "inner").stdout)[0]
+    assert shown["Name"] == "inner" and shown["Internal"] is True and shown["Labels"] == {"a": "b"}, shown
+    assert shown["IPAM"]["Config"] == [{"Subnet": "10.50.0.0/24", "Gateway": "10.50.0.254"}], shown
+    with web(box, "in", "--network", "inner", "--ip", "10.50.0.9") as vm:
+        assert vm.ip == "10.50.0.9" and vm.net["mtu"] == 1300 and vm.net["gateways"] == [], vm.net
+        twice = box.limpet("run", "--rm", "--network", "inner", "--ip", "10.50.0.9", box.image, "true")
+        assert twice.returncode == 125 and "already in use" in twice.stderr, twice
+        busy = box.limpet("network", "rm", "inner")
+        assert busy.returncode == 1 and "in use" in busy.stderr, busy
+        assert probe(box, "10.99.0.2=1", "10.50.0.9=80", flags=("--network", "inner"))["10.50.0.9=80"] == "in"
+    gone(box)
+    for args, word in ((["--subnet", "10.50.0.0/16", "x"], "overlaps"), (["--subnet", "10.99.0.0/16", "x"], "overlaps"),
+                       (["inner"], "already exists"), (["bad name"], "invalid network name"), (["host"], "mode"),
+                       (["--gateway", "1.2.3.4", "--subnet", "10.51.0.0/24", "x"], "gateway")):
+        p = box.limpet("network", "create", *args)
+        assert p.returncode == 1 and word in p.stderr, (args, p)
+    missing_one = box.limpet("run", "--rm", "--network", "nosuch", box.image, "true")
+    assert missing_one.returncode == 125 and "network nosuch not found" in missing_one.stderr, missing_one
+    assert box.limpet("network", "rm", "inner").returncode == 0
+    assert "lb-" not in must("ip -br link")
+
+
+def test_not_ours(box):
+    """A bridge of somebody else's is left alone, and others' tables, too."""
+    must("ip link add limpet0 type bridge; nft add table inet theirs; nft add table bridge limpetx")
+    try:
+        with Vm(box, "sleep", "100"):
+            assert "limpet1" in must("ip -br link")
+        gone(box)
+        must("ip link del limpet1; ip link add limpet1 type bridge")
+        p = box.limpet("run", "--rm", "--network", "bridge", box.image, "true")
+        assert p.returncode == 125 and "not limpet's" in p.stderr, p
+        assert box.limpet("network", "prune", "-f").returncode == 0
+        assert "limpet1" in must("ip -br link") and "theirs" in must("nft list tables")
+    finally:
+        sh("ip link del limpet0; ip link del limpet1; nft delete table inet theirs; nft delete table bridge limpetx")
+
+
+def test_ipv6(box):
+    assert box.limpet("network", "create", "--ipv6", "six").returncode == 0
+    world = serve(OUT, "world", 8006)
+    try:
+        with web(box, "vm", "--network", "six", "-p", "9006:80") as vm:
+            v6 = [a.split("/")[0] for a in vm.net["addresses"] if ":" in a][0]
+            assert v6.startswith("fd") and get(v6, 80).startswith("vm"), vm.net
+            assert get("fd99::1", 9006, outside) == "vm fd99::2"
+            assert get("::1", 9006).startswith("vm")
+            at = ["fd99::2=8006", "fd99::1=8006", f"{v6}=80"]
+            host = serve("", "host", 8006)
+            time.sleep(0.5)
+            got = probe(box, *at, flags=("--network", "six"))
+            host.kill()
+            assert list(got.values()) == ["world", "-", "vm"], got
+    finally:
+        world.kill()
+    gone(box)
+
+
+def test_isolated(box):
+    assert box.limpet("network", "create", "-o", "isolation=true", "apart").returncode == 0
+    with web(box, "vm", "--network", "apart") as vm:
+        assert probe(box, f"{vm.ip}=80", flags=("--network", "apart")) == {f"{vm.ip}=80": "-"}
+        assert get(vm.ip, 80).startswith("vm")
+    gone(box)
+
+
+def keepers(box):
+    out = []
+    for p in os.listdir("/proc"):
+        try:
+            if os.readlink(f"/proc/{p}/exe") == box.libexec + "/limpet-net" and \
+                    os.readlink(f"/proc/{p}/ns/net") == os.readlink("/proc/self/ns/net"):
+                out.append(int(p))
+        except OSError:
+            pass
+    return sorted(out)
+
+
+def test_kill_anything(box):
+    """kill -9 of monitor, keeper and helper, in any order: nothing stays."""
+    import harness
+    for victims in ("vm", "keeper", "helper", "all"):
+        with web(box, "vm", "--network", "bridge", "-p", "9200:80") as vm:
+            procs = keepers(box)
+            assert len(procs) == 2, procs
+            kill = {"vm": [vm.pid], "keeper": procs[:1], "helper": procs[1:], "all": [*procs, vm.pid]}[victims]
+            for pid in kill:
+                os.kill(pid, signal.SIGKILL)
+            if victims == "helper":
+                harness.wait_for(lambda: get("::1", 9200).startswith("vm"))
+            if victims == "keeper":
+                assert get("10.99.0.1", 9200, outside).startswith("vm")  # rules need nobody
+                with web(box, "two", "--network", "bridge"):
+                    harness.wait_for(lambda: get("::1", 9200).startswith("vm"))
+        if victims == "all":
+            assert box.limpet("network", "prune", "-f").returncode == 0
+        gone(box)
+
+
+def test_flushed_rules_come_back(box):
+    with web(box, "vm", "--network", "bridge", "-p", "9300:80"):
+        must("nft flush ruleset")
+        with Vm(box, "sleep", "100"):
+            assert get("10.99.0.1", 9300, outside) == "vm 10.99.0.2"
+    gone(box)
+
+
+def test_prune_leaves_nothing(box):
+    assert box.limpet("network", "create", "spare").returncode == 0
+    with Vm(box, "sleep", "100", flags=("--network", "spare")):
+        p = box.limpet("network", "prune", "-f")
+        assert p.returncode == 0 and "spare" not in p.stdout, p
+    gone(box)
+    p = box.limpet("network", "prune", "-f")
+    assert p.returncode == 0 and "spare" in p.stdout, p
+    links = must("ip -br link")
+    assert "limpet" not in links and "lb-" not in links, links
+    assert "limpet" not in must("nft list tables")
+
+
+def test_many(box):
+    """Twenty at once start and leave; none has another's address."""
+    ps = [box.spawn("run", "--rm", "--network", "bridge", box.image, "sh", "-c", "ip -4 -br addr show eth0; sleep 2") for _ in range(20)]
+    outs = [p.communicate(timeout=60) for p in ps]
+    assert all(p.returncode == 0 for p in ps), outs
+    ips = {o[0].split()[2] for o in outs}
+    assert len(ips) == 20, ips
+    gone(box)
+
+
+def main():
+    why = missing()
+    if why:
+        print("skip: " + why)
+        sys.exit(77)
+    if "LIMPET_NET_INSIDE" not in os.environ:
+        os.environ["LIMPET_NET_INSIDE"] = "1"
+        os.execvp("unshare", ["unshare", "-n", sys.executable, *sys.argv])
+    import harness
+    old = harness.Box.__init__
+
+    def init(self, **run):
+        old(self, **run)
+        shutil.copy(os.environ["NETD"], self.libexec)
+    harness.Box.__init__ = init
+    close = harness.Box.close
+
+    def end(self):
+        for pid in keepers(self):
+            os.kill(pid, signal.SIGKILL)
+        self.limpet("rm", "-f", *self.ids())
+        self.limpet("network", "prune", "-f")
+        close(self)
+    harness.Box.close = end
+    make_world()
+    try:
+        harness.main(globals())
+    finally:
+        sh(f"ip netns del {OUT}")
+
+
+if __name__ == "__main__":
+    main()
