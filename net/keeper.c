@@ -37,11 +37,19 @@ struct keeper_vm {
     char key[LEASE_KEY_SIZE];
 };
 
+struct keeper;
+
+/* An fd of the keeper's own. */
+struct keeper_ear {
+    struct loop_fd f; /* first */
+    struct keeper *k;
+};
+
 struct keeper {
     struct store store;
     struct bridge_host host;
     struct loop loop;
-    struct loop_fd listener, links;
+    struct keeper_ear listener, links;
     int helper; /* fd */
     int helper_pid;
     int empty; /* directory */
@@ -169,8 +177,7 @@ static void client_ready(struct loop_fd *f, uint32_t events)
 
 static void listener_ready(struct loop_fd *f, uint32_t events)
 {
-    struct keeper *k =
-        (struct keeper *)((char *)f - offsetof(struct keeper, listener));
+    struct keeper *k = ((struct keeper_ear *)f)->k;
     (void)events;
     int fd = accept4(f->fd, NULL, NULL, SOCK_CLOEXEC);
     struct keeper_client *c = fd >= 0 ? calloc(1, sizeof(*c)) : NULL;
@@ -190,8 +197,7 @@ static void listener_ready(struct loop_fd *f, uint32_t events)
  * happened the leases tell, so nothing is read but the fact. */
 static void links_ready(struct loop_fd *f, uint32_t events)
 {
-    struct keeper *k =
-        (struct keeper *)((char *)f - offsetof(struct keeper, links));
+    struct keeper *k = ((struct keeper_ear *)f)->k;
     static union {
         struct nlmsghdr h;
         char space[KEEPER_LINK_BUFFER];
@@ -297,12 +303,11 @@ static int keeper_watch_links(struct keeper *k, struct err *e)
 {
     const struct sockaddr_nl a = {.nl_family = AF_NETLINK,
                                   .nl_groups = RTMGRP_LINK};
-    k->links = (struct loop_fd){
-        .fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                     NETLINK_ROUTE),
-        .ready = links_ready};
-    if (k->links.fd < 0 ||
-        bind(k->links.fd, (const struct sockaddr *)&a, sizeof(a)) < 0)
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                    NETLINK_ROUTE);
+    k->links =
+        (struct keeper_ear){.f = {.fd = fd, .ready = links_ready}, .k = k};
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&a, sizeof(a)) < 0)
         return err_set(e, -errno, "netlink: %s", strerror(errno));
     return 0;
 }
@@ -325,15 +330,16 @@ static int keeper_init(struct keeper *k, int listener, int root, struct err *e)
     k->empty = openat(k->store.dir, "empty", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (k->empty < 0)
         return err_set(e, -errno, "networks/empty: %s", strerror(errno));
-    k->listener = (struct loop_fd){.fd = listener, .ready = listener_ready};
+    k->listener = (struct keeper_ear){
+        .f = {.fd = listener, .ready = listener_ready}, .k = k};
     (void)fcntl(listener, F_SETFD, FD_CLOEXEC);
     (void)fcntl(listener, F_SETFL, O_NONBLOCK);
     (void)fcntl(root, F_SETFD, FD_CLOEXEC);
     code = keeper_watch_links(k, e);
     if (code == 0)
         code = keeper_start_helper(k, e);
-    if (code == 0 && (loop_watch(&k->loop, &k->listener, EPOLLIN) < 0 ||
-                      loop_watch(&k->loop, &k->links, EPOLLIN) < 0))
+    if (code == 0 && (loop_watch(&k->loop, &k->listener.f, EPOLLIN) < 0 ||
+                      loop_watch(&k->loop, &k->links.f, EPOLLIN) < 0))
         code = err_set(e, -errno, "epoll: %s", strerror(errno));
     return code;
 }

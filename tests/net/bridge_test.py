@@ -311,6 +311,7 @@ def test_ports(box):
         assert "0.0.0.0:9080->80/tcp, [::]:9080->80/tcp" in ps, ps
     gone(box)
     with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         s.bind(("0.0.0.0", 9080))
 
 

@@ -16,5 +16,5 @@ set_target_properties(net_standin PROPERTIES OUTPUT_NAME limpet-vmm
   RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/standin)
 add_test(NAME net_bridge COMMAND ${Python3_EXECUTABLE}
   ${CMAKE_CURRENT_LIST_DIR}/bridge_test.py)
-set_tests_properties(net_bridge PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
+set_tests_properties(net_bridge PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 400 LABELS long
   ENVIRONMENT "LIMPET=$<TARGET_FILE:limpet>;FAKE=${CMAKE_BINARY_DIR}/standin;NETD=$<TARGET_FILE:limpet-net>;PYTHONDONTWRITEBYTECODE=1;PYTHONPATH=${CMAKE_SOURCE_DIR}/tests/cli")
