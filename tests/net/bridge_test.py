@@ -233,10 +233,10 @@ def test_egress(box):
 
 SPOOF = r"""
 import socket, struct, sys
-me = bytes.fromhex(open('/sys/class/net/eth0/address').read().strip().replace(':', ''))
 mine, victim, gate = (socket.inet_aton(a) for a in sys.argv[1:4])
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 s.bind(('eth0', 0))
+me = s.getsockname()[4]
 all_ = b'\xff' * 6
 liar = bytes.fromhex('020000000099')
 def csum(b):

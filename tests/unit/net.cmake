@@ -1,0 +1,5 @@
+# Parts of net/ that decide without a kernel.
+add_executable(net_plan_test ${CMAKE_SOURCE_DIR}/tests/unit/net_plan_test.c)
+target_link_libraries(net_plan_test PRIVATE net cmocka)
+add_test(NAME unit_net_plan COMMAND net_plan_test)
+set_tests_properties(unit_net_plan PROPERTIES TIMEOUT 60)
