@@ -15,7 +15,8 @@
 #include "base/err.h"
 #include "supervisor/network.h"
 
-static const struct network_vm vm = {"0123", "web", "web"};
+static const struct network_vm vm = {
+    .id = "0123", .name = "web", .hostname = "web", .libexec = "", .root = -1};
 
 static void words_become_values(void **state)
 {
