@@ -3,12 +3,8 @@
  * of the building machine. */
 #define _GNU_SOURCE
 #include "abi/linux/inet.h"
-#include "abi/linux/netdev.h"
-#include "abi/linux/netlink.h"
 
 #include <assert.h>
-#include <time.h>
-#include <linux/errqueue.h>
 #include <linux/neighbour.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -20,6 +16,9 @@
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+
+#include "abi/linux/netdev.h"
+#include "abi/linux/netlink.h"
 
 #define SAME(ours, theirs, member, their_member)                               \
     static_assert(offsetof(struct ours, member) ==                             \
@@ -44,8 +43,6 @@ SAME(lx_ip_mreqn, ip_mreqn, ifindex, imr_ifindex);
 SIZE(lx_ipv6_mreq, ipv6_mreq);
 SIZE(lx_group_req, group_req);
 SAME(lx_group_req, group_req, group, gr_group);
-SIZE(lx_sock_extended_err, sock_extended_err);
-SAME(lx_sock_extended_err, sock_extended_err, info, ee_info);
 SIZE(lx_ifreq, ifreq);
 SIZE(lx_ifconf, ifconf);
 SIZE(lx_rtentry, rtentry);
@@ -120,7 +117,6 @@ VALUE(NUD_PERMANENT);
 VALUE(NDA_LLADDR);
 VALUE(RT_SCOPE_HOST);
 VALUE(RTPROT_BOOT);
-
 
 int main(void)
 {
