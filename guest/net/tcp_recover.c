@@ -281,8 +281,12 @@ static void check_tlp(struct tcp_sock *t, const struct tcp_acked *a)
 {
     if (!t->tlp_on || seq_lt(t->snd_una, t->tlp_end))
         return;
+    bool repaired = t->tlp_again && !a->dsack;
+    bool duplicate = a->cumulative == 0 && !a->sacked;
+    if (repaired && t->snd_una == t->tlp_end && !duplicate)
+        return; /* the first may have arrived: its copy will be told of */
     t->tlp_on = false;
-    if (!t->tlp_again || a->dsack || t->ca >= LX_TCP_CA_RECOVERY)
+    if (!repaired || duplicate || t->ca >= LX_TCP_CA_RECOVERY)
         return;
     t->ssthresh = t->tune.cc->ssthresh(t);
     t->cwnd = MIN(t->cwnd, t->ssthresh);
