@@ -67,6 +67,8 @@ static void rtt_by_timestamp(const struct tcp_sock *t, const struct tcp_seg *g,
 bool tcp_ack(struct tcp_sock *t, const struct tcp_seg *g)
 {
     struct tcp_acked a = {.una = t->snd_una, .rtt = -1};
+    a.has_ts = t->ts_ok && g->has_ts;
+    a.ts_ecr = g->ts_ecr;
     if (seq_lt(t->snd_nxt, g->ack)) {
         tcp_challenge(t); /* something not yet sent */
         return false;

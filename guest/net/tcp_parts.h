@@ -94,7 +94,9 @@ struct tcp_acked {      /* what an acknowledgement told */
     uint32_t una;       /* before it */
     uint32_t delivered; /* bytes, cumulative or selective */
     uint32_t cumulative;
-    int64_t rtt;        /* us; -1: no sample */
+    int64_t rtt; /* us; -1: no sample */
+    bool has_ts;
+    uint32_t ts_ecr;
     bool dsack, sacked; /* a duplicate was told; something new was */
     bool old_data;      /* a byte that was sent once was acknowledged */
 };
@@ -102,7 +104,8 @@ void tcp_tx_ack(struct tcp_sock *t, const struct tcp_seg *g,
                 struct tcp_acked *a);
 void tcp_tx_sack(struct tcp_sock *t, const struct tcp_seg *g,
                  struct tcp_acked *a);
-void tcp_rack_update(struct tcp_sock *t, const struct tcp_tx *x);
+void tcp_rack_update(struct tcp_sock *t, const struct tcp_tx *x,
+                     const struct tcp_acked *a);
 void tcp_rack_detect(struct tcp_sock *t);
 
 /* --- tcp_recover.c --- */

@@ -153,10 +153,11 @@ static void undo(struct tcp_sock *t)
     LIST_FOR(it, &t->tx)
     {
         struct tcp_tx *x = LIST_ENTRY(it, struct tcp_tx, node);
-        if (x->lost && !x->again)
-            t->lost_out -= x->end - x->seq;
-        x->lost = x->lost && x->again;
+        x->lost = false;
+        x->again = false;
     }
+    t->lost_out = 0;
+    t->again_out = 0;
     t->cwnd = MAX(t->cwnd, t->undo_cwnd);
     t->ssthresh = t->undo_ssthresh;
     t->ca = LX_TCP_CA_OPEN;

@@ -122,7 +122,7 @@ void tcp_tx_ack(struct tcp_sock *t, const struct tcp_seg *g,
         if (!x->sacked) {
             a->delivered += n;
             take_sample(t, x, a);
-            tcp_rack_update(t, x);
+            tcp_rack_update(t, x, a);
         }
         uncount(t, x, n);
         x->seq += n;
@@ -143,7 +143,7 @@ static void mark_sacked(struct tcp_sock *t, struct tcp_tx *x,
 {
     uint32_t n = x->end - x->seq;
     take_sample(t, x, a);
-    tcp_rack_update(t, x);
+    tcp_rack_update(t, x, a);
     uncount(t, x, n);
     x->lost = false;
     x->again = false;
@@ -212,11 +212,19 @@ void tcp_tx_sack(struct tcp_sock *t, const struct tcp_seg *g,
 
 /* --- RACK --- */
 
+static uint32_t ts_of(const struct tcp_sock *t, const struct tcp_tx *x)
+{
+    return (uint32_t)(x->time / TCP_MS) + t->ts_off;
+}
+
 /* RFC 8985, 6.2, step 2: the newest that arrived. */
-void tcp_rack_update(struct tcp_sock *t, const struct tcp_tx *x)
+void tcp_rack_update(struct tcp_sock *t, const struct tcp_tx *x,
+                     const struct tcp_acked *a)
 {
     uint32_t rtt = (uint32_t)((clock_now() - x->time) / 1000);
-    if (x->ever && rtt < t->min_rtt) /* it may be the first one's answer */
+    /* Of one sent twice this may be the first's answer. */
+    if (x->ever &&
+        (rtt < t->min_rtt || (a->has_ts && seq_lt(a->ts_ecr, ts_of(t, x)))))
         return;
     t->rack_rtt = rtt;
     if (x->time > t->rack_time ||
