@@ -407,6 +407,7 @@ int launch_start(struct launch *l, const struct run_opts *o, struct err *e)
     launch_close(&l->monitor_client);
     launch_close(&l->vm.lock);
     launch_close(&l->vm.listen);
+    network_detach(&l->network); /* a tap ends with its last fd, slowly */
     if (l->stdin_fd > STDIN_FILENO)
         launch_close(&l->stdin_fd);
     if (l->cpuid < 0 && l->cpuid_name[0] != '\0')

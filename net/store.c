@@ -37,17 +37,24 @@ static int store_make_tag(struct store *s, struct err *e)
     return path_replace(s->dir, "tag", s->tag, strlen(s->tag), 0, e);
 }
 
-static int store_read_tag(struct store *s, struct err *e)
+static int store_load_tag(struct store *s)
 {
     AUTO_FREE char *text = NULL;
     size_t size;
     int code = path_read(s->dir, "tag", 64, &text, &size, NULL);
-    if (code == 0 && size == sizeof(s->tag) - 1) {
-        memcpy(s->tag, text, sizeof(s->tag));
+    if (code < 0 || size != sizeof(s->tag) - 1)
+        return code < 0 ? code : -EINVAL;
+    memcpy(s->tag, text, sizeof(s->tag));
+    return 0;
+}
+
+/* Once and for all: two that come first at once must agree. */
+static int store_read_tag(struct store *s, struct err *e)
+{
+    if (store_load_tag(s) == 0)
         return 0;
-    }
-    code = store_lock(s, e);
-    if (code == 0)
+    int code = store_lock(s, e);
+    if (code == 0 && store_load_tag(s) < 0)
         code = store_make_tag(s, e);
     store_unlock(s);
     return code;
