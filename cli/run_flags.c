@@ -92,7 +92,7 @@ const struct opt run_flags[] = {
     {"mount", 0, true, 0, VOLUMES},
     {"name", 0, true, RUN_NAME, "name of the container"},
     {"net", 0, true, RUN_NET, "the same as --network"},
-    {"net-alias", 0, true, RUN_ALIAS, "the same as --network-alias"},
+    {"net-alias", 0, true, RUN_NET_ALIAS, "the same as --network-alias"},
     {"network", 0, true, RUN_NETWORK,
      "none, tap:NAME or fd:N, and ,KEY=VALUE..."},
     {"network-alias", 0, true, RUN_ALIAS, "another name on its networks"},

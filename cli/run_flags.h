@@ -34,6 +34,7 @@ enum run_flag {
     RUN_GATEWAY,
     RUN_NET_RATE,
     RUN_ALIAS,
+    RUN_NET_ALIAS,
     RUN_EGRESS,
     RUN_PUBLISH,
     RUN_PUBLISH_ALL,

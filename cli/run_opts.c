@@ -123,7 +123,8 @@ static int run_opts_value(struct run_opts *o, const struct opt_seen *f,
     case RUN_IP: return run_opts_iface(o, "ip", f->value, e);
     case RUN_IP6: return run_opts_iface(o, "ip6", f->value, e);
     case RUN_GATEWAY: return run_opts_iface(o, "gateway", f->value, e);
-    case RUN_ALIAS: return network_add_alias(&o->net, f->value, e);
+    case RUN_ALIAS:
+    case RUN_NET_ALIAS: return network_add_alias(&o->net, f->value, e);
     case RUN_EGRESS: return network_add_egress(&o->net, f->value, e);
     case RUN_PUBLISH: return port_parse(&o->net.ports, f->value, e);
     case RUN_EXPOSE: return port_parse(&o->expose, f->value, e);

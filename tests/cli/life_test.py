@@ -257,7 +257,7 @@ def test_table(box):
     box.run("echo", "a long command with words", flags=["--name", "tt"])
     head, row = box.limpet("ps", "-a").stdout.splitlines()
     assert head.split() == ["CONTAINER", "ID", "IMAGE", "COMMAND", "CREATED",
-                            "STATUS", "NAMES"]
+                            "STATUS", "PORTS", "NAMES"]
     at = head.index("COMMAND")
     assert row[at:].startswith('"echo a long command…"'), row
     # One character less than bytes: columns count characters.

@@ -351,7 +351,7 @@ def test_no_kvm(box):
 def test_help(box):
     p = box.limpet("run", "--help")
     assert p.returncode == 0 and "--entrypoint VALUE" in p.stdout
-    assert "--publish" not in p.stdout
+    assert "--volume" not in p.stdout
     assert box.limpet("version").stdout == box.limpet("--version").stdout
     assert "Usage: limpet logs" in box.limpet("help", "logs").stdout
     for verb in ("ps", "stop", "kill", "wait", "rm", "image"):

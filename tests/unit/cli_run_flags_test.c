@@ -129,11 +129,13 @@ static const struct {
 
 /* What the issue promises to take, and what the launcher adds. */
 static const char *const ours[] = {
-    "rm",     "interactive", "tty",     "env",      "env-file", "workdir",
-    "user",   "entrypoint",  "name",    "hostname", "memory",   "vcpus",
-    "pull",   "root",        "detach",  "accel",    "platform", "help",
-    "kernel", "initrd",      "cmdline", "network",  "net",      "mac-address",
-    "ip",     "ip6",         "gateway", "net-rate", "quiet",
+    "rm",          "interactive", "tty",           "env",         "env-file",
+    "workdir",     "user",        "entrypoint",    "name",        "hostname",
+    "memory",      "vcpus",       "pull",          "root",        "detach",
+    "accel",       "platform",    "help",          "kernel",      "initrd",
+    "cmdline",     "network",     "net",           "mac-address", "ip",
+    "ip6",         "gateway",     "net-rate",      "quiet",       "publish",
+    "publish-all", "expose",      "network-alias", "net-alias",   "egress",
 };
 
 static const struct opt *find(const char *name)

@@ -15,8 +15,13 @@
 #include "base/err.h"
 #include "supervisor/network.h"
 
-static const struct network_vm vm = {
-    .id = "0123", .name = "web", .hostname = "web", .libexec = "", .root = -1};
+static struct network_options options;
+static const struct network_vm vm = {.id = "0123",
+                                     .name = "web",
+                                     .hostname = "web",
+                                     .libexec = "",
+                                     .root = -1,
+                                     .options = &options};
 
 static void words_become_values(void **state)
 {
