@@ -14,6 +14,7 @@
 
 #define OOM_NEVER  INT64_MIN
 #define OOM_WAIT   NSEC_PER_SEC /* for one that dies */
+#define OOM_FILE   512          /* bytes, about, that an open file costs */
 #define SHRINK_MAX 8192         /* names; more than the cache keeps */
 
 /* Pages a process holds, moved by its oom_score_adj (thousandths of all). */
@@ -27,7 +28,9 @@ static int64_t oom_badness(struct process *p, int64_t total, uint64_t *anon)
         *anon = as->rss_anon;
         uint64_t held = as->rss_anon + as->rss_file + as->tables;
         if (p->files != NULL)
-            held += p->files->room * sizeof(struct file *) / PAGE_SIZE;
+            held += (p->files->room * sizeof(struct file *) +
+                     p->files->next * UINT64_C(OOM_FILE)) /
+                    PAGE_SIZE;
         pages = (int64_t)held + p->oom_score_adj * total / 1000;
     }
     spin_unlock_irq(&p->sig_lock, irq);
