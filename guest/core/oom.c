@@ -29,7 +29,7 @@ static int64_t oom_badness(struct process *p, int64_t total, uint64_t *anon)
         uint64_t held = as->rss_anon + as->rss_file + as->tables;
         if (p->files != NULL)
             held += (p->files->room * sizeof(struct file *) +
-                     p->files->next * UINT64_C(OOM_FILE)) /
+                     p->files->next * (uint64_t)OOM_FILE) /
                     PAGE_SIZE;
         pages = (int64_t)held + p->oom_score_adj * total / 1000;
     }
