@@ -22,8 +22,8 @@
 #define VIRTIO_NET_F_HOST_USO   (UINT64_C(1) << 56)
 
 /* 5.1.2; later pairs come in between, and a control queue last. */
-#define VIRTIO_NET_RXQ(pair) (2 * (pair))
-#define VIRTIO_NET_TXQ(pair) (2 * (pair) + 1)
+#define VIRTIO_NET_RXQ(pair) ((size_t)2 * (pair))
+#define VIRTIO_NET_TXQ(pair) ((size_t)2 * (pair) + 1)
 
 /* 5.1.4 */
 struct virtio_net_config {

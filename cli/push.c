@@ -148,6 +148,13 @@ static int push_exec(struct push *p, struct err *e)
     return err_set(e, -errno, "%s: %s", path, strerror(errno));
 }
 
+static int push_end(struct push *p, int status)
+{
+    for (size_t i = 0; i < p->argc; i++)
+        free(p->argv[i]);
+    return status;
+}
+
 int cli_push(int argc, char **argv)
 {
     struct verb_args a = {
@@ -165,10 +172,10 @@ int cli_push(int argc, char **argv)
     while (verb_args_next(&a, &f))
         push_flag(p, &f);
     if (a.done)
-        return a.status;
+        return push_end(p, a.status);
     if (host_init(&p->host, &a.e) < 0 ||
         cli_open_state(a.root, &p->state, &a.e) < 0)
-        return cli_error(&a.e);
+        return push_end(p, cli_error(&a.e));
     if (p->arch == NULL)
         p->arch = p->host.arch;
     int code =
@@ -176,8 +183,6 @@ int cli_push(int argc, char **argv)
                      a.reader.rest_count > 1 ? a.reader.rest[1] : NULL, &a.e);
     if (code == 0)
         code = push_exec(p, &a.e);
-    for (size_t i = 0; i < p->argc; i++)
-        free(p->argv[i]);
     state_fini(&p->state);
-    return code < 0 ? cli_error(&a.e) : 0;
+    return push_end(p, code < 0 ? cli_error(&a.e) : 0);
 }

@@ -104,7 +104,8 @@ static int planner_keep(struct planner *p, const char *hex, const char *text,
     if (more == NULL)
         return err_set(e, -ENOMEM, "out of memory");
     f->text = more;
-    memcpy(f->text + f->text_size, text, size);
+    if (text != NULL)
+        memcpy(f->text + f->text_size, text, size);
     struct plan_document *d = &f->documents[f->document_count++];
     *d = (struct plan_document){.at = f->text_size, .size = size};
     (void)snprintf(d->digest, sizeof(d->digest), "%s", hex);
@@ -119,7 +120,7 @@ static int planner_add(struct planner *p, const char *hex, unsigned depth,
 {
     struct plan *f = &p->found;
     AUTO_FREE char *text = NULL;
-    size_t size;
+    size_t size = 0;
     size_t i = 0;
     if (p->todo_count == PLAN_DOCUMENTS_MAX)
         return err_set(e, -E2BIG, "more than %d manifests", PLAN_DOCUMENTS_MAX);

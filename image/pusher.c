@@ -366,6 +366,23 @@ static void pusher_begin_blob(struct pusher *p, struct upload *u,
         u->fd = openat(p->o.store, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+/* One that ended makes room. *over counts them; its failure is the push's. */
+static int pusher_settle(struct upload *u, size_t *over, struct err *e)
+{
+    if (u->state != UPLOAD_ENDED)
+        return 0;
+    if (u->failed.code < 0) {
+        *e = u->failed;
+        return e->code;
+    }
+    ++*over;
+    if (u->fd >= 0)
+        (void)close(u->fd);
+    u->fd = -1;
+    u->state = UPLOAD_IDLE;
+    return 0;
+}
+
 /* One after another is done in each slot; the first failure ends it all. */
 static int pusher_blobs(struct pusher *p, const struct plan *plan,
                         struct err *e)
@@ -375,17 +392,8 @@ static int pusher_blobs(struct pusher *p, const struct plan *plan,
     while (over < plan->blob_count) {
         for (unsigned i = 0; i < PUSHER_SLOTS; i++) {
             struct upload *u = &p->uploads[i];
-            if (u->state == UPLOAD_ENDED) {
-                if (u->failed.code < 0) {
-                    *e = u->failed;
-                    return e->code;
-                }
-                over++;
-                if (u->fd >= 0)
-                    (void)close(u->fd);
-                u->fd = -1;
-                u->state = UPLOAD_IDLE;
-            }
+            if (pusher_settle(u, &over, e) < 0)
+                return e->code;
             if (u->state == UPLOAD_IDLE && next < plan->blob_count)
                 pusher_begin_blob(p, u, &plan->blobs[next++]);
         }

@@ -53,9 +53,8 @@ struct upload {
     enum upload_state state;
     enum upload_step step;
     enum upload_step reached; /* the last one, whatever it was thrown back to */
-    char digest[SHA256_HEX_SIZE];
+    int fd;                   /* the store's copy, owned; -1: there is none */
     uint64_t size;
-    int fd;           /* the store's copy, owned; -1: there is none */
     const char *text; /* a document's bytes, borrowed; NULL: a blob */
     const char *type; /* and its media type, borrowed */
     const char *tag;  /* "" for "by its digest"; borrowed */
@@ -63,20 +62,22 @@ struct upload {
     uint64_t done;       /* bytes sent */
     uint64_t acked;      /* bytes the registry said it has */
     uint64_t best;       /* the most it ever said */
-    bool mount;          /* ask to mount it from the other repository */
     const char *outcome; /* for people, static or borrowed */
 
     CURL *easy; /* RUNNING only */
     struct curl_slist *headers;
-    char detail[CURL_ERROR_SIZE];
-    char location[UPLOAD_URL_SIZE]; /* of the session, "" without */
     unsigned tries;
     unsigned restarts; /* because of wrong bytes */
     int64_t retry_at;  /* ms */
+    int64_t *budget;   /* bytes that the rate limit still allows; NULL: none */
+    bool mount;        /* ask to mount it from the other repository */
     bool auth_tried;
     bool paused;
-    bool throttled;  /* paused by the rate limit, not by the pipe */
-    int64_t *budget; /* bytes that the rate limit still allows; NULL: none */
+    bool throttled; /* paused by the rate limit, not by the pipe */
+    bool has_range;
+    char digest[SHA256_HEX_SIZE];
+    char detail[CURL_ERROR_SIZE];
+    char location[UPLOAD_URL_SIZE]; /* of the session, "" without */
 
     /* Of the answer under way. */
     long status;
@@ -84,9 +85,8 @@ struct upload {
     char challenge[UPLOAD_REPLY_SIZE];
     char next[UPLOAD_URL_SIZE];   /* its Location, as it came */
     char is[8 + SHA256_HEX_SIZE]; /* Docker-Content-Digest */
-    uint64_t range_size;          /* of Range: bytes that it has */
-    bool has_range;
-    struct buf trouble; /* an error's body */
+    uint64_t range_size;          /* of Range, if has_range: bytes it has */
+    struct buf trouble;           /* an error's body */
     struct err failed;
 };
 

@@ -140,7 +140,7 @@ static int lease_ports(struct attach *a, struct err *e)
     int code = 0;
     if (count == 0)
         return 0;
-    a->sockets = malloc(2 * count * sizeof(int));
+    a->sockets = calloc((size_t)count * 2, sizeof(int));
     a->lease.ports.port = calloc(count, sizeof(struct port));
     if (a->sockets == NULL || a->lease.ports.port == NULL)
         return err_set(e, -ENOMEM, "out of memory");

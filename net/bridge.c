@@ -59,8 +59,8 @@ struct bridge_taken {
 static int taken_read(struct bridge_host *h, struct bridge_taken *t,
                       struct err *e)
 {
-    struct store_network *list;
-    size_t count;
+    struct store_network *list = NULL;
+    size_t count = 0;
     int code = link_read_routes(&h->route, &t->routes, e);
     if (code == 0)
         code = store_list(h->store, &list, &count, e);
@@ -260,8 +260,8 @@ static int refill_vm(struct lease_reader *r, const struct lease *l)
 /* After a boot, or a flush of the ruleset by somebody else. */
 static int bridge_fill_tables(struct bridge_host *h, struct err *e)
 {
-    struct store_network *list;
-    size_t count;
+    struct store_network *list = NULL;
+    size_t count = 0;
     struct link_info i;
     struct refill r = {.r = {refill_vm}, .h = h};
     int code = filter_setup(e);
@@ -385,8 +385,8 @@ static int sweep_one(struct lease_reader *r, const struct lease *l)
 unsigned bridge_sweep(struct bridge_host *h)
 {
     struct sweep s = {.r = {sweep_one}, .h = h};
-    struct store_network *list;
-    size_t count;
+    struct store_network *list = NULL;
+    size_t count = 0;
     (void)lease_each(h->store, &s.r);
     if (store_list(h->store, &list, &count, NULL) == 0) {
         for (size_t i = 0; i < count; i++)

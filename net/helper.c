@@ -13,6 +13,7 @@
 
 #include "base/auto.h"
 #include "base/err.h"
+#include "base/iov.h"
 #include "base/log.h"
 #include "net/loop.h"
 #include "net/proxy.h"
@@ -25,7 +26,7 @@ int helper_send(int fd, const struct helper_msg *m, int pass)
         char space[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
     } control = {0};
-    struct iovec v = {.iov_base = (void *)(uintptr_t)m, .iov_len = sizeof(*m)};
+    struct iovec v = iov_const(m, sizeof(*m));
     struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
     if (pass >= 0) {
         h.msg_control = control.space;

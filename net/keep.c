@@ -16,6 +16,7 @@
 
 #include "base/auto.h"
 #include "base/err.h"
+#include "base/iov.h"
 #include "base/path.h"
 #include "net/bridge.h"
 
@@ -127,7 +128,7 @@ static int keep_send(int fd, const struct keep_msg *m, const int *fds)
         char space[CMSG_SPACE(sizeof(int) * KEEP_FDS)];
         struct cmsghdr align;
     } control = {0};
-    struct iovec v = {.iov_base = (void *)(uintptr_t)m, .iov_len = sizeof(*m)};
+    struct iovec v = iov_const(m, sizeof(*m));
     struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
     if (m->count > 0) {
         const size_t size = sizeof(int) * m->count;

@@ -77,7 +77,7 @@ static json_t *lease_json(const struct lease *l)
 static int lease_get_text(const json_t *o, const char *key, char *out,
                           size_t size, struct err *e)
 {
-    const char *text;
+    const char *text = "";
     int code = json_get_str(o, key, "lease", &text, e);
     if (code < 0)
         return code;
@@ -90,7 +90,7 @@ static int lease_get_text(const json_t *o, const char *key, char *out,
 static int lease_get_addr(const json_t *o, const char *key, bool *has,
                           struct net_addr *out, struct err *e)
 {
-    char text[NET_ADDR_TEXT_SIZE];
+    char text[NET_ADDR_TEXT_SIZE] = "";
     int code = lease_get_text(o, key, text, sizeof(text), e);
     *has = code == 0 && text[0] != '\0';
     if (*has && net_addr_parse(text, out) < 0)
@@ -114,7 +114,7 @@ static int lease_get_names(const json_t *o, struct lease *l, struct err *e)
     for (size_t i = 0; i < ARRAY_COUNT(fields) && code == 0; i++)
         code = lease_get_text(o, fields[i].key, (char *)l + fields[i].at,
                               fields[i].size, e);
-    char mac[NET_MAC_TEXT_SIZE];
+    char mac[NET_MAC_TEXT_SIZE] = "";
     if (code == 0)
         code = lease_get_text(o, "mac", mac, sizeof(mac), e);
     if (code == 0 && net_mac_parse(mac, l->mac) < 0)
@@ -124,9 +124,9 @@ static int lease_get_names(const json_t *o, struct lease *l, struct err *e)
 
 static int lease_get_lists(const json_t *o, struct lease *l, struct err *e)
 {
-    json_t *aliases;
-    json_t *egress;
-    json_t *ports;
+    json_t *aliases = NULL;
+    json_t *egress = NULL;
+    json_t *ports = NULL;
     int code = json_get_arr(o, "aliases", "lease", &aliases, e);
     if (code == 0)
         code = json_get_arr(o, "egress", "lease", &egress, e);

@@ -93,10 +93,8 @@ static int said_protocol(struct port_said *s, struct err *e)
 
 static int said_split(struct port_said *s, const char *text, struct err *e)
 {
-    static char nothing[] = "";
     if (strlen(text) >= sizeof(s->text))
         return err_set(e, -EINVAL, "invalid containerPort: %.96s", text);
-    *s = (struct port_said){.ip = nothing, .host = nothing};
     (void)snprintf(s->text, sizeof(s->text), "%s", text);
     if (said_protocol(s, e) < 0)
         return e->code;
@@ -136,7 +134,8 @@ static int said_address(const struct port_said *s, struct port *p,
 
 int port_parse(struct port_list *l, const char *text, struct err *e)
 {
-    struct port_said s;
+    static char none[] = "";
+    struct port_said s = {.ip = none, .host = none, .guest = none};
     struct port p = {0};
     struct port_range guest;
     struct port_range host = {0, 0};

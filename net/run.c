@@ -60,11 +60,17 @@ static int run_memory(const char *text, struct err *e)
 static void run_child(const char *path, const char *const *argv, int in,
                       int out)
 {
+    /* execv(3) changes none of them. */
+    const union {
+        const char *const *in;
+        char *const *out;
+    } words = {.in = argv};
     sigset_t none;
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    if (dup2(in, 0) == 0 && dup2(out, 1) == 1 && dup2(out, 2) == 2)
-        (void)execv(path, (char *const *)(uintptr_t)argv);
+    if (words.out != NULL && dup2(in, 0) == 0 && dup2(out, 1) == 1 &&
+        dup2(out, 2) == 2)
+        (void)execv(path, words.out);
     _exit(RUN_FAILED);
 }
 

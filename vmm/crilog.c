@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "vmm/iov.h"
+#include "base/iov.h"
 
 struct date {
     int64_t year;

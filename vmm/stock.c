@@ -116,7 +116,7 @@ static int put_initrd(const struct vm_config *c, const struct gmem *m,
             rc = err_set(e, -EFAULT, "initrd: outside of memory");
         else if (size > 0)
             rc = file_read(c->initrd_fd, to, size, 0, "initrd", e);
-        if (rc == 0)
+        if (rc == 0 && to != NULL)
             memcpy(to + own, archive.data, archive.size);
     }
     buf_fini(&archive);

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vmm/iov.h"
+#include "base/iov.h"
 
 /* A pipe that polls writable takes this much at once. */
 #define POLLED_CHUNK 4096

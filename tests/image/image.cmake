@@ -5,6 +5,7 @@ foreach(name convert bad mount pull push transcript blobs archive crash)
   set_tests_properties(image_${name} PROPERTIES TIMEOUT 600
     SKIP_RETURN_CODE 77)
 endforeach()
+set_tests_properties(image_crash PROPERTIES LABELS slow)
 add_test(NAME image_crash_long COMMAND Python3::Interpreter
   ${CMAKE_CURRENT_LIST_DIR}/crash_test.py $<TARGET_FILE:limpet-image>)
 set_tests_properties(image_crash_long PROPERTIES TIMEOUT 2400 LABELS long

@@ -8,7 +8,6 @@ add_test(NAME net_flood COMMAND ${Python3_EXECUTABLE}
 set_tests_properties(net_flood PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
   ENVIRONMENT "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;PYTHONDONTWRITEBYTECODE=1")
 
-
 # The rules of the host, with Linux in a namespace in the place of a VM.
 add_executable(net_standin ${CMAKE_CURRENT_LIST_DIR}/standin.c)
 target_link_libraries(net_standin PRIVATE limpet_host jansson)
@@ -16,5 +15,5 @@ set_target_properties(net_standin PROPERTIES OUTPUT_NAME limpet-vmm
   RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/standin)
 add_test(NAME net_bridge COMMAND ${Python3_EXECUTABLE}
   ${CMAKE_CURRENT_LIST_DIR}/bridge_test.py)
-set_tests_properties(net_bridge PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 400 LABELS long
+set_tests_properties(net_bridge PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 400 LABELS slow
   ENVIRONMENT "LIMPET=$<TARGET_FILE:limpet>;FAKE=${CMAKE_BINARY_DIR}/standin;NETD=$<TARGET_FILE:limpet-net>;PYTHONDONTWRITEBYTECODE=1;PYTHONPATH=${CMAKE_SOURCE_DIR}/tests/cli")

@@ -12,7 +12,7 @@
 
 #include "base/auto.h"
 #include "base/err.h"
-#include "vmm/iov.h"
+#include "base/iov.h"
 #include "vmm/virtio/net.h"
 
 #ifndef TUN_F_USO4 /* Linux 6.2 */
