@@ -12,6 +12,7 @@
 #include "base/auto.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/parse.h"
 #include "base/path.h"
 #include "net/plan.h"
 #include "net/store.h"
@@ -202,6 +203,9 @@ int lease_read(const struct store *s, const char *key, struct lease *l,
 
 /* ---- claims ---- */
 
+/* Numbers of hosts; 1 is the gateway's, as a rule. */
+enum { CLAIM_FIRST = 2, CLAIM_END = 1 << 16 };
+
 static void claim_path(const char *network, const struct net_addr *a,
                        char out[CLAIM_PATH_SIZE])
 {
@@ -237,18 +241,52 @@ int lease_claim(const struct store *s, const char *network,
                     : 0;
 }
 
+/* The number of the address that was given last: the text of a link. */
+static uint32_t claim_last(const struct store *s, const char *network, bool v6)
+{
+    char path[CLAIM_PATH_SIZE];
+    char text[16] = "";
+    uint64_t n = 0;
+    (void)snprintf(path, sizeof(path), "claims/%s/.last%d", network,
+                   v6 ? 6 : 4);
+    if (readlinkat(s->dir, path, text, sizeof(text) - 1) <= 0 ||
+        parse_u64(text, 0, CLAIM_END, &n) < 0)
+        return 0;
+    return (uint32_t)n;
+}
+
+static void claim_set_last(const struct store *s, const char *network, bool v6,
+                           uint32_t n)
+{
+    char path[CLAIM_PATH_SIZE];
+    char text[16];
+    (void)snprintf(path, sizeof(path), "claims/%s/.last%d", network,
+                   v6 ? 6 : 4);
+    (void)snprintf(text, sizeof(text), "%u", n);
+    (void)unlinkat(s->dir, path, 0);
+    if (symlinkat(text, s->dir, path) < 0)
+        return; /* then the first free one is next */
+}
+
 int lease_claim_any(const struct store *s, const char *network,
                     const struct net_addr *range, const char *key,
                     struct net_addr *out, struct err *e)
 {
     char path[CLAIM_PATH_SIZE];
-    enum { FIRST = 2, LAST = 1 << 16 }; /* 1 is the gateway's, as a rule */
+    uint32_t last = claim_last(s, network, range->v6);
+    uint32_t i = last < CLAIM_FIRST ? CLAIM_FIRST : last + 1;
     int code = -EEXIST;
-    for (uint32_t i = FIRST; code == -EEXIST && i < LAST; i++) {
-        if (!plan_host(range, i, out))
-            break;
+    for (uint32_t tries = 0; code == -EEXIST && tries < CLAIM_END;
+         tries++, i++) {
+        if (i >= CLAIM_END || !plan_host(range, i, out)) {
+            i = CLAIM_FIRST; /* around, once */
+            if (tries > last || !plan_host(range, i, out))
+                break;
+        }
         claim_path(network, out, path);
         code = claim_make(s, network, path, key);
+        if (code == 0)
+            claim_set_last(s, network, range->v6, i);
     }
     if (code == -EEXIST)
         return err_set(e, -EADDRNOTAVAIL,

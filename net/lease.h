@@ -59,7 +59,8 @@ void lease_fini(struct lease *l);
 /* Claim an address of `network` for `key`: -EEXIST if it has another owner. */
 int lease_claim(const struct store *s, const char *network,
                 const struct net_addr *a, const char *key, struct err *e);
-/* The first free address of `range` from number `first` on. */
+/* A free address of `range`: the next after the last one given, so that what
+ * the host still knows of a VM (connections) does not meet another's soon. */
 int lease_claim_any(const struct store *s, const char *network,
                     const struct net_addr *range, const char *key,
                     struct net_addr *out, struct err *e);

@@ -329,8 +329,13 @@ int store_remove(const struct store *s, const struct store_network *w,
                  struct err *e)
 {
     char file[STORE_FILE_NAME];
-    char claims[STORE_FILE_NAME + 8];
+    char claims[STORE_FILE_NAME + 16];
     store_file(w->name, file);
+    for (int version = 4; version <= 6; version += 2) {
+        (void)snprintf(claims, sizeof(claims), "claims/%s/.last%d", w->name,
+                       version);
+        (void)unlinkat(s->dir, claims, 0);
+    }
     (void)snprintf(claims, sizeof(claims), "claims/%s", w->name);
     (void)unlinkat(s->dir, claims, AT_REMOVEDIR);
     if (unlinkat(s->dir, file, 0) < 0 && errno != ENOENT)
