@@ -33,3 +33,14 @@ int json_get_bool(const json_t *o, const char *key, const char *where,
 
 /* True if the member is there and not null (for optional ones). */
 bool json_has(const json_t *o, const char *key);
+
+/* For json_object_foreach(), whose iterators take no const but change
+ * nothing. */
+static inline json_t *json_unconst(const json_t *o)
+{
+    const union {
+        const json_t *in;
+        json_t *out;
+    } p = {.in = o};
+    return p.out;
+}

@@ -158,8 +158,8 @@ static bool oci_platform_matches(const json_t *o, const char *arch)
 static int oci_parse_diff_ids(const json_t *doc, const char *where,
                               struct oci_image *img, struct err *e)
 {
-    json_t *rootfs;
-    json_t *ids;
+    json_t *rootfs = NULL;
+    json_t *ids = NULL;
     int code = json_get_obj(doc, "rootfs", where, &rootfs, e);
     if (code == 0)
         code = json_get_arr(rootfs, "diff_ids", where, &ids, e);

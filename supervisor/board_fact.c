@@ -167,7 +167,7 @@ json_t *board_text(const char *bytes, size_t size)
     size_t n = 0;
     while (n < size && n < BOARD_TEXT_MAX && bytes[n] != '\0') {
         char c = bytes[n];
-        text[n++] = c < ' ' || c > '~' ? '?' : c;
+        text[n++] = (char)(c < ' ' || c > '~' ? '?' : c);
     }
     text[n] = '\0';
     return json_string(text);

@@ -225,7 +225,7 @@ static void board_read_memory(struct board_probe *p, const char *sysroot)
     value[strcspn(value, " ")] = '\0';
     if (parse_u64(value, 1, UINT64_C(1) << 42, &kib) == 0)
         board_fact_put(p->facts, "memory.total",
-                       json_integer((json_int_t)(kib * 1024)),
+                       json_integer((json_int_t)kib * 1024),
                        "/proc/meminfo MemTotal");
 }
 

@@ -25,7 +25,7 @@ static int profile_only(const json_t *o, const char *const *names,
 {
     const char *key;
     const json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)o, key, value)
+    json_object_foreach(json_unconst(o), key, value)
     {
         size_t i = 0;
         while (names[i] != NULL && strcmp(names[i], key) != 0)
@@ -45,7 +45,7 @@ static int profile_check_strings(const json_t *o, const char *where,
     const json_t *value;
     if (!json_is_object(o) || json_object_size(o) == 0)
         return err_set(e, -EINVAL, "%s: must be an object of strings", where);
-    json_object_foreach((json_t *)(uintptr_t)o, key, value)
+    json_object_foreach(json_unconst(o), key, value)
     {
         if (!json_is_string(value))
             return err_set(e, -EINVAL, "%s: \"%.64s\" must be a string", where,
@@ -123,7 +123,7 @@ static int profile_check(const json_t *p, bool override, const char *path,
                                         "match",  "facts", NULL};
     uint64_t schema;
     const char *text;
-    json_t *facts;
+    json_t *facts = NULL;
     int code = json_get_u64(p, "schema", path, UINT32_MAX, &schema, e);
     if (code == 0 && schema != PROFILE_SCHEMA)
         return err_set(e, -EINVAL, "%s: \"schema\" must be %d", path,
@@ -180,7 +180,7 @@ static bool profile_all_fit(const json_t *want, const json_t *have)
 {
     const char *key;
     const json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)want, key, value)
+    json_object_foreach(json_unconst(want), key, value)
     {
         const char *is = json_string_value(json_object_get(have, key));
         if (is == NULL || fnmatch(json_string_value(value), is, 0) != 0)

@@ -130,9 +130,7 @@ static void doctor_look_store(struct doctor_host *h, const char *store)
             slash[slash == path] = '\0';
     }
     struct stat st;
-    if (stat(path, &st) < 0)
-        h->store_code = -errno;
-    else if (!S_ISDIR(st.st_mode))
+    if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
         h->store_code = -ENOTDIR;
     else if (access(path, W_OK | X_OK) < 0)
         h->store_code = -errno;
