@@ -1,7 +1,7 @@
 # Tasks, scheduler, signals, futexes over arch/fake. The kernel's memory is not
 # malloc's, so LeakSanitizer would see only coroutine stacks of tasks that a
 # test leaves asleep.
-foreach(name sched signal futex futex_pi process time smp calls)
+foreach(name sched signal futex futex_pi cputime process time smp calls)
   add_executable(guest_${name}_test
     ${CMAKE_SOURCE_DIR}/tests/unit/guest_${name}_test.c)
   target_link_libraries(guest_${name}_test PRIVATE guest_fake cmocka)
