@@ -423,6 +423,35 @@ static void test_requeue_arguments(void **state)
     assert_int_equal(t->result, 1);
 }
 
+static void waiter_with_other(void *arg)
+{
+    (void)futex(&other, LX_FUTEX_LOCK_PI, 0, 0, NULL, 0);
+    waiter(arg);
+}
+
+static void holder_wants_other(void *arg)
+{
+    struct thread *t = arg;
+
+    (void)lock();
+    t->result = futex(&other, LX_FUTEX_LOCK_PI, 0, 0, NULL, 0);
+    task_exit(0);
+}
+
+/* EDEADLK: who has the mutex waits for the waiter. */
+static void test_requeue_deadlock_of_two(void **state)
+{
+    (void)state;
+    const struct thread *a = spawn(0, waiter_with_other);
+    const struct thread *b = spawn(1, holder_wants_other);
+
+    assert_int_equal(owner(), tid(b));
+    assert_int_equal(other, tid(a) | LX_FUTEX_WAITERS);
+    assert_int_equal(requeue(1), -EDEADLK);
+    assert_int_equal(a->result, 1);
+    assert_int_equal(b->result, 1);
+}
+
 /* EDEADLK: the waiter has the mutex already. */
 static void test_requeue_deadlock(void **state)
 {
@@ -491,6 +520,7 @@ int main(void)
         TEST(test_requeue_to_a_held_lock),
         TEST(test_requeue_arguments),
         TEST(test_requeue_deadlock),
+        TEST(test_requeue_deadlock_of_two),
         TEST(test_wait_times_out),
         TEST(test_wait_interrupted),
     };
