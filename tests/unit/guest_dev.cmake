@@ -1,6 +1,6 @@
 # Devices, terminals, waiting for events and procfs over arch/fake.
 find_library(FDT_LIBRARY fdt REQUIRED)
-foreach(name console netdev tty pty epoll event procfs fdt net)
+foreach(name console netdev tty pty epoll event procfs prochost fdt net)
   add_executable(guest_${name}_test
     ${CMAKE_SOURCE_DIR}/tests/unit/guest_${name}_test.c)
   target_link_libraries(guest_${name}_test PRIVATE
