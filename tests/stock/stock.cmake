@@ -9,5 +9,5 @@ foreach(arch svm arm64)
   add_test(NAME stock_lab_${arch} COMMAND ${CMAKE_CURRENT_LIST_DIR}/lab.sh
     ${args} ${CMAKE_BINARY_DIR}/images)
   set_tests_properties(stock_lab_${arch} PROPERTIES SKIP_RETURN_CODE 77
-    TIMEOUT 1300 COST 70 LABELS slow)
+    TIMEOUT 1300 RUN_SERIAL ON LABELS slow)
 endforeach()
