@@ -36,9 +36,10 @@ NOISE = re.compile(r"^limpet: .*emulat.*\n", re.M)
 
 
 def image_path(name, platform=""):
-    path = os.path.join(IMAGES, name)
-    return path if os.path.exists(os.path.join(path, "index.json")) else os.path.join(
-        os.path.join(ARM64, "images") if platform == "emulate-arm64" else BUILT, name)
+    """The cross build's own come first: IMAGES may have those of this machine."""
+    folders = ([os.path.join(ARM64, "images")] if platform == "emulate-arm64" else []) + [IMAGES, BUILT]
+    paths = [os.path.join(folder, name) for folder in folders]
+    return next((p for p in paths if os.path.exists(os.path.join(p, "index.json"))), paths[-1])
 
 
 class Roots:
