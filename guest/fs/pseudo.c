@@ -54,7 +54,8 @@ void text_printf(struct text *t, const char *fmt, ...)
         size_t room = t->room - t->used;
         va_list ap;
         va_start(ap, fmt);
-        int n = kvsnprintf(t->data + t->used, room, fmt, ap);
+        char *to = t->data != NULL ? t->data + t->used : NULL;
+        int n = kvsnprintf(to, room, fmt, ap);
         va_end(ap);
         if (t->failed || n < 0)
             return;
