@@ -141,6 +141,15 @@ CURL *http_new(struct http *h, const struct registry_endpoint *to,
     return c;
 }
 
+long http_status(const char *line, size_t n)
+{
+    char text[4] = "";
+    const char *space = memchr(line, ' ', n);
+    if (space != NULL && (size_t)(line + n - space) > 4)
+        memcpy(text, space + 1, 3);
+    return strtol(text, NULL, 10);
+}
+
 const char *http_header(const char *line, size_t n, const char *name, char *out,
                         size_t room)
 {

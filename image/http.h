@@ -48,6 +48,9 @@ int http_authorize(struct http *h, const struct registry_endpoint *to,
 const char *http_header(const char *line, size_t n, const char *name, char *out,
                         size_t room);
 
+/* The number in a status line, "HTTP/1.1 200 OK"; 0: there is none. */
+long http_status(const char *line, size_t n);
+
 /* After `r` from an endpoint that never answered: https is not spoken there,
  * http is allowed, and `to` says so from now on. */
 bool http_fall_back(struct registry_endpoint *to, CURLcode r);

@@ -143,11 +143,7 @@ static size_t transfer_on_body(char *data, size_t one, size_t count, void *arg)
 
 static void transfer_on_status(struct transfer *t, const char *line, size_t n)
 {
-    char text[16] = "";
-    const char *space = memchr(line, ' ', n);
-    if (space != NULL && (size_t)(line + n - space) > 4)
-        memcpy(text, space + 1, 3);
-    t->status = strtol(text, NULL, 10);
+    t->status = http_status(line, n);
     t->challenge[0] = '\0';
     t->digest[0] = '\0';
     t->retry_after = 0;

@@ -119,11 +119,7 @@ static size_t upload_on_body(char *data, size_t one, size_t count, void *arg)
 
 static void upload_on_status(struct upload *u, const char *line, size_t n)
 {
-    char text[16] = "";
-    const char *space = memchr(line, ' ', n);
-    if (space != NULL && (size_t)(line + n - space) > 4)
-        memcpy(text, space + 1, 3);
-    u->status = strtol(text, NULL, 10);
+    u->status = http_status(line, n);
     u->challenge[0] = '\0';
     u->next[0] = '\0';
     u->is[0] = '\0';

@@ -307,6 +307,15 @@ int dgram_shutdown(struct socket *s, int how)
     return connected ? 0 : -ENOTCONN;
 }
 
+const struct socket_ops dgram_ops = {
+    .bind = inet_bind,
+    .connect = dgram_connect,
+    .listen = dgram_listen,
+    .accept = dgram_accept,
+    .name = inet_name,
+    .shutdown = dgram_shutdown,
+};
+
 /* --- sending --- */
 
 static int send_target(struct dgram_sock *d, const struct net_addr *a,

@@ -37,6 +37,7 @@ void dgram_push(struct dgram_sock *d, struct packet *p);
 void dgram_error(struct dgram_sock *d, int error); /* SO_ERROR, and wakes */
 
 /* socket_ops, socket_io_ops */
+extern const struct socket_ops dgram_ops; /* the four below, inet_bind ... */
 int dgram_connect(struct socket *s, const struct net_addr *a, bool nonblock);
 int dgram_listen(struct socket *s, int backlog);
 int dgram_accept(struct socket *s, bool nonblock, struct socket **out);

@@ -66,10 +66,9 @@ static int set_if6(struct inet_sock *k, const struct socket_option *o)
     int32_t v;
     if (k->s.type == LX_SOCK_STREAM)
         return -ENOPROTOOPT;
-    if (o->size < sizeof(v))
-        return -EINVAL;
-    if (copy_from_user(&v, o->value, sizeof(v)) < 0)
-        return -EFAULT;
+    int code = socket_option_get(o, &v, sizeof(v));
+    if (code < 0)
+        return code;
     if (v != 0 && netif_find((uint32_t)v) == NULL)
         return -ENODEV;
     k->mcast_oif6 = (uint32_t)v;
@@ -104,10 +103,9 @@ static int member6(struct inet_sock *k, const struct socket_option *o,
     struct ip_addr group;
     if (k->s.type == LX_SOCK_STREAM)
         return -EPROTO;
-    if (o->size < sizeof(m))
-        return -EINVAL;
-    if (copy_from_user(&m, o->value, sizeof(m)) < 0)
-        return -EFAULT;
+    int code = socket_option_get(o, &m, sizeof(m));
+    if (code < 0)
+        return code;
     memcpy(group.b, m.group, sizeof(m.group));
     if (ip_is4(&group) || !ip_is_multicast(&group))
         return join ? -EINVAL : -EADDRNOTAVAIL;
@@ -125,10 +123,9 @@ static int member_any(struct inet_sock *k, const struct socket_option *o,
     struct lx_sockaddr_in6 in6;
     if (k->s.type == LX_SOCK_STREAM)
         return -EPROTO;
-    if (o->size < sizeof(g))
-        return -EINVAL;
-    if (copy_from_user(&g, o->value, sizeof(g)) < 0)
-        return -EFAULT;
+    int code = socket_option_get(o, &g, sizeof(g));
+    if (code < 0)
+        return code;
     memcpy(a.data, g.group, a.size);
     memcpy(&in, g.group, sizeof(in));
     memcpy(&in6, g.group, sizeof(in6));

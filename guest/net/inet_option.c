@@ -275,10 +275,9 @@ static int option_reuseport(struct socket *s, struct socket_option *o)
     uint64_t bit = UINT64_C(1) << LX_SO_REUSEPORT;
     if (!o->set)
         return socket_option_put(o, &v, sizeof(v));
-    if (o->size < sizeof(v))
-        return -EINVAL;
-    if (copy_from_user(&v, o->value, sizeof(v)) < 0)
-        return -EFAULT;
+    int code = socket_option_get(o, &v, sizeof(v));
+    if (code < 0)
+        return code;
     if (v != 0)
         __atomic_fetch_or(&s->options, bit, __ATOMIC_RELAXED);
     else
@@ -322,10 +321,9 @@ static int option_ifindex(struct inet_sock *k, struct socket_option *o)
     int32_t v = (int32_t)k->oif;
     if (!o->set)
         return socket_option_put(o, &v, sizeof(v));
-    if (o->size < sizeof(v))
-        return -EINVAL;
-    if (copy_from_user(&v, o->value, sizeof(v)) < 0)
-        return -EFAULT;
+    int code = socket_option_get(o, &v, sizeof(v));
+    if (code < 0)
+        return code;
     return v < 0 ? -EINVAL : bind_index(k, (uint32_t)v);
 }
 

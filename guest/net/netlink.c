@@ -454,9 +454,7 @@ static int nl_option(struct socket *s, struct socket_option *o)
     if (o->level != LX_SOL_NETLINK || !o->set || o->name < 1 ||
         o->name > LX_NETLINK_GET_STRICT_CHK)
         return -ENOPROTOOPT;
-    if (o->size < sizeof(v))
-        return -EINVAL;
-    return copy_from_user(&v, o->value, sizeof(v));
+    return socket_option_get(o, &v, sizeof(v));
 }
 
 static const struct socket_ops nl_ops = {

@@ -26,13 +26,19 @@ static bool option_is_bool(int name)
 
 /* --- set --- */
 
+int socket_option_get(const struct socket_option *o, void *to, uint32_t n)
+{
+    if (o->size < n)
+        return -EINVAL;
+    return copy_from_user(to, o->value, n) < 0 ? -EFAULT : 0;
+}
+
 static int set_timeout(const struct socket_option *o, nsec_t *to)
 {
     struct lx_timeval tv;
-    if (o->size < sizeof(tv))
-        return -EINVAL;
-    if (copy_from_user(&tv, o->value, sizeof(tv)) < 0)
-        return -EFAULT;
+    int code = socket_option_get(o, &tv, sizeof(tv));
+    if (code < 0)
+        return code;
     if (tv.usec < 0 || tv.usec >= 1000000)
         return -EDOM;
     nsec_t ns = NSEC_NEVER;
@@ -48,10 +54,9 @@ static int set_timeout(const struct socket_option *o, nsec_t *to)
 static int set_linger(struct socket *s, const struct socket_option *o)
 {
     struct lx_linger l;
-    if (o->size < sizeof(l))
-        return -EINVAL;
-    if (copy_from_user(&l, o->value, sizeof(l)) < 0)
-        return -EFAULT;
+    int code = socket_option_get(o, &l, sizeof(l));
+    if (code < 0)
+        return code;
     s->linger.on = l.on != 0;
     if (l.on != 0)
         s->linger.seconds = l.seconds;
@@ -113,10 +118,9 @@ static int set_int(struct socket *s, int name, int32_t v)
 static int option_set(struct socket *s, const struct socket_option *o)
 {
     int32_t v;
-    if (o->size < sizeof(v))
-        return -EINVAL;
-    if (copy_from_user(&v, o->value, sizeof(v)) < 0)
-        return -EFAULT;
+    int code = socket_option_get(o, &v, sizeof(v));
+    if (code < 0)
+        return code;
     switch (o->name) {
     case LX_SO_RCVTIMEO:
     case LX_SO_RCVTIMEO_NEW: return set_timeout(o, &s->recv_timeout);

@@ -291,10 +291,9 @@ static int option_int(struct socket_option *o, bool *flag)
     int32_t v = *flag;
     if (!o->set)
         return socket_option_put(o, &v, sizeof(v));
-    if (o->size < sizeof(v))
-        return -EINVAL;
-    if (copy_from_user(&v, o->value, sizeof(v)) < 0)
-        return -EFAULT;
+    int code = socket_option_get(o, &v, sizeof(v));
+    if (code < 0)
+        return code;
     *flag = v != 0;
     return 0;
 }
@@ -318,15 +317,6 @@ static int raw_option(struct socket *s, struct socket_option *o)
 }
 
 /* --- sockets --- */
-
-static const struct socket_ops ping_ops = {
-    .bind = inet_bind,
-    .connect = dgram_connect,
-    .listen = dgram_listen,
-    .accept = dgram_accept,
-    .name = inet_name,
-    .shutdown = dgram_shutdown,
-};
 
 static const struct socket_io_ops ping_io_ops = {
     .send = ping_send,
@@ -375,7 +365,7 @@ int raw_create(uint16_t family, int type, int protocol, struct socket **out)
         return r;
     d->k.s.protocol = (uint16_t)protocol;
     if (ping) {
-        d->k.s.ops = &ping_ops;
+        d->k.s.ops = &dgram_ops;
         d->k.s.io = &ping_io_ops;
     } else {
         raw_add(d);

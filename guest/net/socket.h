@@ -130,6 +130,9 @@ nsec_t socket_deadline(nsec_t timeout);
 
 /* --- option.c --- */
 int socket_option(struct socket *s, struct socket_option *o);
+/* The `n` bytes of a value that is set; it may have more. 0, -EINVAL:
+ * fewer were, -EFAULT. */
+int socket_option_get(const struct socket_option *o, void *to, uint32_t n);
 /* Give a value of `n` bytes, cut to what was asked for. 0 or -EFAULT. */
 int socket_option_put(struct socket_option *o, const void *from, uint32_t n);
 

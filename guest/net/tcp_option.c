@@ -156,10 +156,9 @@ static int option_set(struct tcp_sock *t, const struct socket_option *o)
     int32_t v;
     if (o->name == LX_TCP_CONGESTION)
         return set_congestion(t, o);
-    if (o->size < sizeof(v))
-        return -EINVAL;
-    if (copy_from_user(&v, o->value, sizeof(v)) < 0)
-        return -EFAULT;
+    int code = socket_option_get(o, &v, sizeof(v));
+    if (code < 0)
+        return code;
     spin_lock(&t->k.lock);
     int r = set_int(t, o->name, v);
     tcp_unlock(t);

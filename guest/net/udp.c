@@ -206,15 +206,6 @@ static int64_t udp_send(struct socket *s, struct message *m)
 
 /* --- sockets --- */
 
-static const struct socket_ops udp_ops = {
-    .bind = inet_bind,
-    .connect = dgram_connect,
-    .listen = dgram_listen,
-    .accept = dgram_accept,
-    .name = inet_name,
-    .shutdown = dgram_shutdown,
-};
-
 static const struct socket_io_ops udp_io_ops = {
     .send = udp_send,
     .recv = dgram_recv,
@@ -230,7 +221,7 @@ int udp_create(uint16_t family, int protocol, struct socket **out)
     int r = dgram_new(family, LX_SOCK_DGRAM, &udp_table, &d);
     if (r < 0)
         return r;
-    d->k.s.ops = &udp_ops;
+    d->k.s.ops = &dgram_ops;
     d->k.s.io = &udp_io_ops;
     d->k.s.protocol = (uint16_t)protocol;
     *out = &d->k.s;

@@ -3,17 +3,15 @@
 #include "abi/linux/errno.h"
 #include "abi/linux/inet.h"
 
-#include "guest/core/usercopy.h"
 #include "guest/net/dgram.h"
 #include "guest/net/udp.h"
 
 static int udp_set(struct dgram_sock *d, const struct socket_option *o)
 {
     int32_t v;
-    if (o->size < sizeof(v))
-        return -EINVAL;
-    if (copy_from_user(&v, o->value, sizeof(v)) < 0)
-        return -EFAULT;
+    int code = socket_option_get(o, &v, sizeof(v));
+    if (code < 0)
+        return code;
     switch (o->name) {
     case LX_UDP_SEGMENT:
         if (v < 0 || v > 0xffff)

@@ -208,10 +208,9 @@ static int peek_option(struct unix_sock *u, struct socket_option *o)
     int32_t off;
     if (!o->set)
         return socket_option_put(o, &u->peek_off, sizeof(u->peek_off));
-    if (o->size < sizeof(off))
-        return -EINVAL;
-    if (copy_from_user(&off, o->value, sizeof(off)) < 0)
-        return -EFAULT;
+    int code = socket_option_get(o, &off, sizeof(off));
+    if (code < 0)
+        return code;
     mutex_lock(&u->read_lock);
     u->peek_off = off;
     mutex_unlock(&u->read_lock);
