@@ -7,6 +7,7 @@
 #   lab.sh [OPTION...] -- CMD [ARG...]
 #   lab.sh [--arch ARCH] --prepare   only download and build what is needed
 #     --arch x86_64|arm64   --smp N   --mem MIB   --timeout S   --log FILE
+#     --idle S      no output for so long: it froze, and counts as out of time
 #     --cpu MODEL   arm64: neoverse-n1 (default), cortex-a53, -a72, -a76 ...
 #     --gic 2|3     arm64: 3 (default)
 #     --share DIR   arm64: DIR of this machine is there too, read-only
@@ -21,7 +22,7 @@
 # Debian's mirror. Cache: LAB_CACHE (~/.cache/limpet-lab).
 set -euo pipefail
 die() { echo "lab: $*" >&2; exit 125; }
-ARCH=x86_64 CPU= GIC=3 SHARE=() EXTRA=() SMP=2 MEM=2048 TIMEOUT=600 LOG= PREPARE=
+ARCH=x86_64 CPU= GIC=3 SHARE=() EXTRA=() SMP=2 MEM=2048 TIMEOUT=600 IDLE= LOG= PREPARE=
 while [ $# -gt 0 ]; do
     case $1 in
     --) shift; break ;;
@@ -34,6 +35,7 @@ while [ $# -gt 0 ]; do
     --smp) SMP=$2; shift 2 ;;
     --mem) MEM=$2; shift 2 ;;
     --timeout) TIMEOUT=$2; shift 2 ;;
+    --idle) IDLE=$2; shift 2 ;;
     --log) LOG=$2; shift 2 ;;
     *) die "unknown option $1" ;;
     esac
@@ -201,11 +203,22 @@ HOST=$!
 PIDS+=($HOST)
 tail -n +1 -f -s 0.1 --pid=$HOST "$T/out" &
 TAIL=$!
+watch() { # until $HOST ends, or is silent for $IDLE seconds
+    local now last=-1 since=$SECONDS
+    while kill -0 $HOST 2>/dev/null; do
+        now=$(stat -c %s "$T/out")
+        [ "$now" = $last ] || { last=$now since=$SECONDS; }
+        [ $((SECONDS - since)) -lt "$IDLE" ] || { : >"$T/idle"; kill $HOST; return; }
+        sleep 1
+    done
+}
+[ -z "$IDLE" ] || { watch & PIDS+=($!); }
 status=0
 wait $HOST || status=$?
 wait $TAIL || true
 cat "$T/qemu.err" >&2
 if [ -s "$T/rc" ]; then exit "$(tr -cd 0-9 <"$T/rc")"; fi
+[ ! -e "$T/idle" ] || { echo "lab: silent for $IDLE s" >&2; exit 124; }
 [ $status != 124 ] || { echo "lab: out of time after $TIMEOUT s" >&2; exit 124; }
 tail -n 20 "${LOG:-$T/console}" >&2 || true
 die "no exit status (QEMU $status)"
