@@ -6,11 +6,12 @@ PLATFORM: kvm (this machine's /dev/kvm), emulate (QEMU without KVM), native
 (only the oracle), emulate-arm64 (QEMU runs the kernel and the images of arm64,
 the oracle those of amd64; LIMPET_ARM64 is the cross build, build-arm64). Prints
 one TAP line per case. Environment: LIMPET_BIN (build/bin), LIMPET_IMAGES,
-LIMPET_ROOT; LIMPET_LOAD_S: servers too, so many seconds under load;
+LIMPET_ROOT; LIMPET_JOBS (2): cases at a time; LIMPET_LOAD_S: servers too, so many seconds under load;
 LIMPET_FLAGS: more options of `limpet run`;
-LAB: this is an emulated host, with more time for each case. Images without this
+LAB: this is an emulated host: one case at a time, with more time for each. Images without this
 machine's platform are left out. Exit 77 with a SKIP line when the platform is
 not there."""
+import concurrent.futures
 import fnmatch
 import itertools
 import json
@@ -19,6 +20,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -27,7 +29,8 @@ from cases import ARCH, CASES  # noqa: E402
 BIN = os.environ.get("LIMPET_BIN", "build/bin")
 IMAGES = os.environ.get("LIMPET_IMAGES", "build/images")
 BUILT = os.path.join(BIN, "../images")  # what the build itself makes
-LIMIT_S = {"kvm": 150 if "LAB" in os.environ else 30, "emulate": 180, "emulate-arm64": 180, "native": 150}
+JOBS = 1 if "LAB" in os.environ else int(os.environ.get("LIMPET_JOBS", "2"))
+LIMIT_S = {"kvm": 150 if "LAB" in os.environ else 60, "emulate": 180, "emulate-arm64": 180, "native": 150}
 ARM64 = os.environ.get("LIMPET_ARM64", "build-arm64")
 FLAGS = os.environ.get("LIMPET_FLAGS", "").split()
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -46,15 +49,29 @@ class Roots:
     """Unpacked images, for the oracle."""
 
     def __init__(self, folder):
-        self.folder, self.made = folder, {}
+        self.folder, self.made, self.lock = folder, {}, threading.Lock()
 
     def get(self, image):
-        if image not in self.made:
-            root = os.path.join(self.folder, image)
-            subprocess.run([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "unpack.py"),
-                            image_path(image), root], check=True)
-            self.made[image] = root
-        return self.made[image]
+        with self.lock:
+            if image not in self.made:
+                self.made[image] = self.unpack(image)
+            return self.made[image]
+
+    def unpack(self, image):
+        root = os.path.join(self.folder, image)
+        subprocess.run([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "unpack.py"),
+                        image_path(image), root], check=True)
+        return root
+
+
+def worker_environment(mine=threading.local(), count=itertools.count()):
+    """Each worker has containers and images of its own."""
+    if not hasattr(mine, "env"):
+        mine.env = dict(os.environ)
+        n = next(count)
+        if n and "LIMPET_ROOT" in mine.env:
+            mine.env["LIMPET_ROOT"] += f"-{n}"
+    return mine.env
 
 
 def run(command, case, limit):
@@ -62,7 +79,8 @@ def run(command, case, limit):
     with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         stdin.write((case.stdin or "").encode())
         stdin.seek(0)
-        p = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=err, start_new_session=True)
+        p = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=err, start_new_session=True,
+                             env=worker_environment())
         try:
             code = p.wait(timeout=limit)
         except subprocess.TimeoutExpired:
@@ -76,9 +94,10 @@ def run(command, case, limit):
 def stop(p):
     """End a command that hangs, and the VM behind it."""
     limpet = os.path.join(BIN, "limpet")
-    ids = subprocess.run([limpet, "ps", "-q"], capture_output=True, text=True, timeout=20).stdout.split()
+    ids = subprocess.run([limpet, "ps", "-q"], capture_output=True, text=True, timeout=20,
+                         env=worker_environment()).stdout.split()
     if ids:
-        subprocess.run([limpet, "rm", "-f"] + ids, stdout=subprocess.DEVNULL, timeout=60)
+        subprocess.run([limpet, "rm", "-f"] + ids, stdout=subprocess.DEVNULL, timeout=60, env=worker_environment())
     p.kill()
     p.wait()
 
@@ -224,6 +243,15 @@ def over(chosen):
     return min(skip, len(chosen))
 
 
+def one(platform, roots, case):
+    """Why it failed or None, seconds, standard error."""
+    oracle = run(native_command(roots, case), case, LIMIT_S["native"]) if case.native or platform == "native" else None
+    start = time.monotonic()
+    got = oracle if platform == "native" else run(guest_command(platform, case), case, LIMIT_S[platform] + case.limit)
+    why = judge(case, got, None if platform == "native" else oracle, platform)
+    return why, time.monotonic() - start, got[2]
+
+
 def main():
     platform, prefixes = sys.argv[1], sys.argv[2:]
     smoke = "--smoke" in prefixes
@@ -245,15 +273,14 @@ def main():
             arm64_libexec(os.path.join(folder, "libexec"))
         skip = over(chosen)
         print(f"1..{len(chosen)}")
-        for n, case in enumerate(chosen[skip:], skip + 1):
-            oracle = run(native_command(roots, case), case, LIMIT_S["native"]) if case.native or platform == "native" else None
-            start = time.monotonic()
-            got = oracle if platform == "native" else run(guest_command(platform, case), case, LIMIT_S[platform] + case.limit)
-            why = judge(case, got, None if platform == "native" else oracle, platform)
+        workers = concurrent.futures.ThreadPoolExecutor(JOBS)
+        todo = [workers.submit(one, platform, roots, case) for case in chosen[skip:]]
+        for n, (case, result) in enumerate(zip(chosen[skip:], todo), skip + 1):
+            why, spent, stderr = result.result()
             failed += why is not None
-            print(f"{'not ok' if why else 'ok'} {n} - {case.name} ({(time.monotonic() - start) * 1000:.0f} ms)", flush=True)
+            print(f"{'not ok' if why else 'ok'} {n} - {case.name} ({spent * 1000:.0f} ms)", flush=True)
             if why:
-                print(f"# {why}\n# stderr: {got[2][:500]!r}", flush=True)
+                print(f"# {why}\n# stderr: {stderr[:500]!r}", flush=True)
     print(f"{len(chosen) - skip - failed} passed, {failed} failed")
     return 1 if failed or not chosen else 0
 
