@@ -36,7 +36,7 @@ set_tests_properties(boot_emulate_arm64 boot_emulate_arm64_conform
   "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;LIMPET_ROOT=${CMAKE_BINARY_DIR}/boot-store;LIMPET_ARM64=${CMAKE_BINARY_DIR}/arm64")
 
 # Emulated arm64 hosts (EL2), one boot each: a server with GICv3, a Raspberry
-# Pi 4 with GICv2, and, in the long form, two more. The programs are the cross
+# Pi 4 with GICv2, and a short list on two more. The programs are the cross
 # build that tools/check.sh makes in arm64/.
 foreach(host n1 a72 smoke)
   add_test(NAME boot_lab_arm64_${host} COMMAND
@@ -45,7 +45,6 @@ foreach(host n1 a72 smoke)
   set_tests_properties(boot_lab_arm64_${host} PROPERTIES SKIP_RETURN_CODE 77
     TIMEOUT 3200 RUN_SERIAL ON LABELS slow)
 endforeach()
-set_tests_properties(boot_lab_arm64_smoke PROPERTIES LABELS long)
 
 # Ten minutes of load: tools/check.sh --long.
 add_test(NAME boot_load_long COMMAND ${Python3_EXECUTABLE}
