@@ -21,6 +21,7 @@
 #include "image/oci.h"
 #include "image/record.h"
 #include "image/source.h"
+#include "image/spill.h"
 #include "image/store.h"
 #include "image/tree.h"
 
@@ -30,7 +31,8 @@ struct convert {
     struct store *store;
     const struct oci_image *img;
     json_t *run;
-    struct tree tree;
+    struct spill spill;
+    struct tree tree;           /* in it */
     struct index *indexes;      /* per layer */
     struct erofs_layer *places; /* per layer */
     char (*names)[STORE_NAME_SIZE];
@@ -168,21 +170,34 @@ static int convert_place_layer(struct convert *c, size_t i, struct err *e)
     return 0;
 }
 
-static int convert_merge(struct convert *c, struct err *e)
+static int convert_open_indexes(struct convert *c, uint64_t *names,
+                                struct err *e)
 {
-    int code = tree_init(&c->tree, e);
+    int code = 0;
     for (size_t i = 0; i < c->img->layer_count && code == 0; i++) {
-        const struct oci_layer *l = &c->img->layers[i];
+        struct index *x = &c->indexes[i];
         char name[STORE_NAME_SIZE];
-        convert_name(name, "layers", l->diff_id, ".index");
-        code = index_open(&c->indexes[i], c->store->root, name, e);
+        convert_name(name, "layers", c->img->layers[i].diff_id, ".index");
+        code = index_open(x, c->store->root, name, e);
         if (code == 0)
             code = convert_place_layer(c, i, e);
-        if (code < 0)
-            return code;
+        *names += x->head.entry_count;
+        spill_watch(&c->spill, x->map, x->size);
+    }
+    return code;
+}
+
+static int convert_merge(struct convert *c, struct err *e)
+{
+    uint64_t names = 0;
+    spill_init(&c->spill, c->store);
+    int code = convert_open_indexes(c, &names, e);
+    if (code == 0)
+        code = tree_init(&c->tree, &c->spill, names, e);
+    for (size_t i = 0; i < c->img->layer_count && code == 0; i++) {
         code = merge_layer(&c->tree, &c->indexes[i], (uint32_t)i, e);
         if (code < 0)
-            return err_wrap(e, "%s", l->name);
+            return err_wrap(e, "%s", c->img->layers[i].name);
     }
     return code;
 }
@@ -320,7 +335,7 @@ static int convert_put_documents(struct store *s, const struct oci_image *img,
 static void convert_fini(struct convert *c)
 {
     json_decref(c->run);
-    tree_fini(&c->tree);
+    spill_fini(&c->spill);
     store_temp_drop(c->store, &c->meta);
     store_temp_drop(c->store, &c->config);
     store_temp_drop(c->store, &c->manifest);

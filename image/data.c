@@ -14,6 +14,10 @@ struct data_known {
     uint64_t size; /* whole blocks; 0: free slot */
 };
 
+/* Slots, 6 MiB: files of a layer after the first 131,072 different ones are
+ * compared with those, not with each other. */
+enum { DATA_KNOWN_MAX = 1 << 18 };
+
 /* Odd constants with well-mixed bits; only speed depends on their quality,
  * because equal hashes are followed by a comparison. */
 #define DATA_MIX_A UINT64_C(0x9e3779b97f4a7c15)
@@ -154,9 +158,10 @@ static struct data_known *data_find(struct data *d, uint64_t hash,
     return &d->known[i];
 }
 
+/* At DATA_KNOWN_MAX it stays half full: memory has a limit. */
 static int data_grow(struct data *d, struct err *e)
 {
-    if (d->known_count < d->known_room / 2)
+    if (d->known_count < d->known_room / 2 || d->known_room == DATA_KNOWN_MAX)
         return 0;
     struct data_known *old = d->known;
     size_t room = d->known_room;
@@ -263,10 +268,10 @@ int data_end(struct data *d, uint64_t *block, struct err *e)
         if (code < 0)
             return code;
         struct data_known *k = data_find(d, hash, size);
-        if (k->size == 0) {
+        if (k->size == 0 && d->known_count < d->known_room / 2) {
             *k = (struct data_known){hash, d->file_at, size};
             d->known_count++;
-        } else {
+        } else if (k->size != 0) {
             code = data_equal(d, k->at, d->file_at, size, e);
             if (code < 0)
                 return code;

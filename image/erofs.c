@@ -12,6 +12,7 @@
 #include "image/data.h"
 #include "image/erofs_format.h"
 #include "image/forward.h"
+#include "image/spill.h"
 #include "image/tree.h"
 
 /* All names in the order they are written: the root, then the sorted children
@@ -23,6 +24,7 @@ struct erofs_plan {
     uint64_t blocks_end;
     uint64_t inode_count;
     const struct erofs_spec *spec;
+    struct spill *spill;
     int fd;
     /* Both go up: inodes with their tails, and blocks of directories. */
     struct forward inodes, blocks;
@@ -38,27 +40,32 @@ static int erofs_compare_names(const char *a, size_t a_size, const char *b,
     return (a_size > b_size) - (a_size < b_size);
 }
 
-static int erofs_compare(const void *pa, const void *pb)
+static int erofs_compare(const void *pa, const void *pb, void *spill)
 {
     const struct tree_node *a = *(struct tree_node *const *)pa;
     const struct tree_node *b = *(struct tree_node *const *)pb;
+    spill_step(spill);
     return erofs_compare_names(a->name, a->name_size, b->name, b->name_size);
 }
 
 static int erofs_flatten(struct erofs_plan *p, struct tree *t, struct err *e)
 {
-    p->nodes = calloc(t->node_count + 1, sizeof(struct tree_node *));
+    p->nodes = spill_alloc(p->spill,
+                           (t->node_count + 1) * sizeof(struct tree_node *), e);
     if (p->nodes == NULL)
-        return err_set(e, -ENOMEM, "out of memory: too many files");
+        return e->code;
     p->nodes[0] = t->root;
     p->count = 1;
     for (size_t i = 0; i < p->count; i++) {
         struct tree_node *dir = p->nodes[i];
         dir->kids_at = (uint32_t)p->count;
-        for (struct tree_node *n = dir->first; n != NULL; n = n->next)
+        spill_step(p->spill);
+        for (struct tree_node *n = dir->first; n != NULL; n = n->next) {
             p->nodes[p->count++] = n;
-        qsort(p->nodes + dir->kids_at, dir->kid_count,
-              sizeof(struct tree_node *), erofs_compare);
+            spill_step(p->spill);
+        }
+        qsort_r(p->nodes + dir->kids_at, dir->kid_count,
+                sizeof(struct tree_node *), erofs_compare, p->spill);
     }
     return 0;
 }
@@ -77,6 +84,7 @@ struct erofs_cursor {
 static bool erofs_next(struct erofs_cursor *c)
 {
     const struct tree_node *kid = NULL;
+    spill_step(c->plan->spill);
     if (c->kid < c->dir->kid_count)
         kid = c->plan->nodes[c->dir->kids_at + c->kid];
     if (c->dots < 2 &&
@@ -163,6 +171,7 @@ static int erofs_lay_out(struct erofs_plan *p, struct err *e)
     for (size_t k = 0; k < p->count; k++) {
         const struct tree_node *n = p->nodes[k];
         struct tree_inode *i = n->inode;
+        spill_step(p->spill);
         if (S_ISDIR(i->mode)) {
             i->size = erofs_dir_size(p, n);
             i->nlink += 2;
@@ -184,6 +193,7 @@ static int erofs_lay_out(struct erofs_plan *p, struct err *e)
     uint64_t block = erofs_align(p->end, EROFS_BLOCK_SIZE) / EROFS_BLOCK_SIZE;
     for (size_t k = 0; k < p->count; k++) {
         struct tree_inode *i = p->nodes[k]->inode;
+        spill_step(p->spill);
         if (!erofs_has_tail(i) || i->plain_block != 0)
             continue;
         uint64_t whole = i->size / EROFS_BLOCK_SIZE;
@@ -337,6 +347,7 @@ static int erofs_write_nodes(struct erofs_plan *p, struct err *e)
     uint32_t number = 0;
     for (size_t k = 0; k < p->count; k++) {
         const struct tree_node *n = p->nodes[k];
+        spill_step(p->spill);
         if (n->inode->number > number) {
             erofs_write_inode(p, n->inode);
             number = n->inode->number;
@@ -371,10 +382,9 @@ static int erofs_write_all(struct erofs_plan *p, struct tree *t, uint64_t *size,
 int erofs_write(struct tree *t, const struct erofs_spec *spec, int fd,
                 uint64_t *size, struct err *e)
 {
-    struct erofs_plan p = {.spec = spec, .fd = fd};
+    struct erofs_plan p = {.spec = spec, .spill = t->spill, .fd = fd};
     int code = erofs_write_all(&p, t, size, e);
     forward_fini(&p.inodes);
     forward_fini(&p.blocks);
-    free(p.nodes);
     return code;
 }

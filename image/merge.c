@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "image/index.h"
+#include "image/spill.h"
 #include "image/tree.h"
 
 static size_t merge_parent_size(const char *path, size_t size)
@@ -122,12 +123,12 @@ static int merge_entry(struct tree *t, const struct index_entry *x,
     if (inode == NULL) {
         inode = tree_new_inode(t, e);
         if (inode == NULL)
-            return -ENOMEM;
+            return e->code;
         merge_fill(inode, x, layer);
     }
     if (old != NULL)
         tree_remove(t, old);
-    return tree_add(t, dir, name, size, inode, e) != NULL ? 0 : -ENOMEM;
+    return tree_add(t, dir, name, size, inode, e) != NULL ? 0 : e->code;
 }
 
 int merge_layer(struct tree *t, const struct index *x, uint32_t layer,
@@ -138,6 +139,7 @@ int merge_layer(struct tree *t, const struct index *x, uint32_t layer,
         struct index_entry entry;
         int more;
         while ((more = index_next(x, &at, &entry)) > 0) {
+            spill_step(t->spill);
             bool hides =
                 entry.r.kind == INDEX_WHITEOUT || entry.r.kind == INDEX_OPAQUE;
             if (hides != (pass == 0))

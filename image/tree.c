@@ -8,6 +8,7 @@
 
 #include "base/auto.h"
 #include "base/err.h"
+#include "image/spill.h"
 
 enum {
     TREE_CHUNK_SIZE = 1 << 20,
@@ -15,42 +16,39 @@ enum {
     TREE_PATH_MAX = 16 << 10, /* of what is left to walk, links included */
 };
 
-struct tree_chunk {
-    struct tree_chunk *next;
-    _Alignas(16) uint8_t data[TREE_CHUNK_SIZE];
-};
-
 /* Zeroed memory that lives as long as the tree. */
-static void *tree_alloc(struct tree *t, size_t size)
+static void *tree_alloc(struct tree *t, size_t size, struct err *e)
 {
     size = (size + 15) & ~(size_t)15;
-    if (t->chunks == NULL || size > TREE_CHUNK_SIZE - t->chunk_used) {
-        struct tree_chunk *c = calloc(1, sizeof(*c));
-        if (c == NULL)
-            return NULL;
-        c->next = t->chunks;
-        t->chunks = c;
+    if (t->chunk == NULL || size > TREE_CHUNK_SIZE - t->chunk_used) {
+        t->chunk = spill_alloc(t->spill, TREE_CHUNK_SIZE, e);
         t->chunk_used = 0;
+        if (t->chunk == NULL)
+            return NULL;
     }
-    void *p = t->chunks->data + t->chunk_used;
+    void *p = t->chunk + t->chunk_used;
     t->chunk_used += size;
     return p;
 }
 
-int tree_init(struct tree *t, struct err *e)
+int tree_init(struct tree *t, struct spill *spill, uint64_t names,
+              struct err *e)
 {
-    *t = (struct tree){.bucket_count = TREE_BUCKETS_MIN};
+    *t = (struct tree){.spill = spill, .bucket_count = TREE_BUCKETS_MIN};
+    while (t->bucket_count < names && t->bucket_count < TREE_INODE_MAX)
+        t->bucket_count *= 2;
     /* Names are chosen by whoever made the image; the seed is not, so they
      * cannot all be put into one bucket. It has no influence on the result. */
     if (getrandom(&t->seed, sizeof(t->seed), GRND_NONBLOCK) < 0)
         t->seed = (uintptr_t)t;
-    t->buckets = calloc(t->bucket_count, sizeof(struct tree_node *));
-    t->root = tree_alloc(t, sizeof(*t->root));
-    struct tree_inode *i = tree_new_inode(t, e);
-    if (t->buckets == NULL || t->root == NULL || i == NULL) {
-        tree_fini(t);
-        return err_set(e, -ENOMEM, "out of memory");
-    }
+    t->buckets =
+        spill_alloc(spill, t->bucket_count * sizeof(struct tree_node *), e);
+    if (t->buckets == NULL)
+        return e->code;
+    t->root = tree_alloc(t, sizeof(*t->root), e);
+    struct tree_inode *i = t->root != NULL ? tree_new_inode(t, e) : NULL;
+    if (i == NULL)
+        return e->code;
     i->mode = S_IFDIR | 0755;
     t->root->parent = t->root;
     t->root->inode = i;
@@ -58,23 +56,9 @@ int tree_init(struct tree *t, struct err *e)
     return 0;
 }
 
-void tree_fini(struct tree *t)
-{
-    while (t->chunks != NULL) {
-        struct tree_chunk *c = t->chunks;
-        t->chunks = c->next;
-        free(c);
-    }
-    free(t->buckets);
-    *t = (struct tree){0};
-}
-
 struct tree_inode *tree_new_inode(struct tree *t, struct err *e)
 {
-    struct tree_inode *i = tree_alloc(t, sizeof(*i));
-    if (i == NULL)
-        (void)err_set(e, -ENOMEM, "out of memory: too many files");
-    return i;
+    return tree_alloc(t, sizeof(struct tree_inode), e);
 }
 
 static uint32_t tree_hash(const struct tree *t, const struct tree_node *dir,
@@ -92,6 +76,7 @@ struct tree_node *tree_child(const struct tree *t, const struct tree_node *dir,
                              const char *name, size_t size)
 {
     uint32_t hash = tree_hash(t, dir, name, size);
+    spill_step(t->spill);
     struct tree_node *n = t->buckets[hash & (t->bucket_count - 1)];
     while (n != NULL &&
            (n->hash != hash || n->parent != dir || n->name_size != size ||
@@ -100,40 +85,18 @@ struct tree_node *tree_child(const struct tree *t, const struct tree_node *dir,
     return n;
 }
 
-static void tree_grow(struct tree *t)
-{
-    size_t count = t->bucket_count * 2;
-    struct tree_node **wider = calloc(count, sizeof(struct tree_node *));
-    if (wider == NULL)
-        return; /* slower, not wrong */
-    for (size_t i = 0; i < t->bucket_count; i++) {
-        struct tree_node *n = t->buckets[i];
-        while (n != NULL) {
-            struct tree_node *after = n->bucket_next;
-            struct tree_node **b = &wider[n->hash & (count - 1)];
-            n->bucket_next = *b;
-            *b = n;
-            n = after;
-        }
-    }
-    free(t->buckets);
-    t->buckets = wider;
-    t->bucket_count = count;
-}
-
 struct tree_node *tree_add(struct tree *t, struct tree_node *dir,
                            const char *name, size_t size,
                            struct tree_inode *inode, struct err *e)
 {
-    struct tree_node *n = NULL;
-    if (t->node_count < TREE_INODE_MAX)
-        n = tree_alloc(t, sizeof(*n));
-    if (n == NULL) {
-        (void)err_set(e, -ENOMEM, "out of memory: too many files");
+    if (t->node_count >= TREE_INODE_MAX) {
+        (void)err_set(e, -ENOMEM, "too many files");
         return NULL;
     }
-    if (++t->node_count > t->bucket_count)
-        tree_grow(t);
+    struct tree_node *n = tree_alloc(t, sizeof(*n), e);
+    if (n == NULL)
+        return NULL;
+    t->node_count++;
     n->parent = dir;
     n->inode = inode;
     n->name = name;
@@ -196,9 +159,9 @@ static struct tree_node *tree_make_dir(struct tree *t, struct tree_node *dir,
                                        struct err *e)
 {
     /* The name may be in the walker, which dies before the tree. */
-    char *copy = tree_alloc(t, size);
-    struct tree_inode *i = tree_new_inode(t, e);
-    if (copy == NULL || i == NULL)
+    char *copy = tree_alloc(t, size, e);
+    struct tree_inode *i = copy != NULL ? tree_new_inode(t, e) : NULL;
+    if (i == NULL)
         return NULL;
     memcpy(copy, name, size);
     i->mode = S_IFDIR | 0755;
@@ -240,7 +203,7 @@ static int tree_step(struct tree *t, struct tree_walker *w, unsigned flags,
             return err_set(e, -ENAMETOOLONG, "a name of %zu bytes", n);
         child = tree_make_dir(t, dir, name, n, e);
         if (child == NULL)
-            return -ENOMEM;
+            return e->code;
     }
     bool last = w->at == w->size;
     if (child != NULL && S_ISLNK(child->inode->mode) &&

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The merged tree of an image, in memory. Names, links and xattrs point into
- * the mapped indexes it was built from, which must outlive it. One thread.
+ * The merged tree of an image. Names, links and xattrs point into the mapped
+ * indexes it was built from, which must outlive it. One thread.
  */
 #pragma once
 
@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 struct err;
+struct spill;
 
 enum {
     TREE_SYMLINK_MAX = 40,     /* followed in one path, as Linux does */
@@ -54,21 +55,21 @@ struct tree_node {
     uint32_t kids_at; /* set by erofs.c */
 };
 
-struct tree_chunk;
-
 struct tree {
+    struct spill *spill; /* where all of it lies */
     struct tree_node *root;
     struct tree_node **buckets;
     size_t bucket_count; /* power of two */
     size_t node_count;   /* including removed ones */
     uint64_t seed;
-    struct tree_chunk *chunks;
+    uint8_t *chunk;
     size_t chunk_used;
 };
 
-/* An empty root directory, 0755. tree_fini() takes a zeroed tree too. */
-int tree_init(struct tree *t, struct err *e);
-void tree_fini(struct tree *t);
+/* An empty root directory, 0755. It ends with the memory of `spill`. `names`:
+ * how many are expected; more make it slower. */
+int tree_init(struct tree *t, struct spill *spill, uint64_t names,
+              struct err *e);
 
 struct tree_inode *tree_new_inode(struct tree *t, struct err *e);
 

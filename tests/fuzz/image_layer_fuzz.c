@@ -13,6 +13,7 @@
 #include "image/index.h"
 #include "image/layer.h"
 #include "image/merge.h"
+#include "image/spill.h"
 #include "image/tree.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -22,7 +23,8 @@ static void fuzz_merge(int index_fd)
     char name[32];
     struct err e;
     struct index x;
-    struct tree t = {0};
+    struct spill spill = {0};
+    struct tree t;
     uint64_t out_size;
     AUTO_CLOSE int meta = memfd_create("meta", MFD_CLOEXEC);
     (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", index_fd);
@@ -31,10 +33,10 @@ static void fuzz_merge(int index_fd)
     struct erofs_layer place = {.used = x.head.data_size / DATA_BLOCK_SIZE};
     struct erofs_spec spec = {.layers = &place, .layer_count = 1};
     /* Twice: as the first layer and on top of itself. */
-    if (tree_init(&t, &e) == 0 && merge_layer(&t, &x, 0, &e) == 0 &&
+    if (tree_init(&t, &spill, 0, &e) == 0 && merge_layer(&t, &x, 0, &e) == 0 &&
         merge_layer(&t, &x, 0, &e) == 0)
         (void)erofs_write(&t, &spec, meta, &out_size, &e);
-    tree_fini(&t);
+    spill_fini(&spill);
     index_fini(&x);
 }
 

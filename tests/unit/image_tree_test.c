@@ -12,19 +12,23 @@
 #include <cmocka.h>
 
 #include "base/err.h"
+#include "image/spill.h"
 #include "image/tree.h"
+
+static struct spill memory;
 
 static int set_up(void **state)
 {
     struct tree *t = calloc(1, sizeof(*t));
     struct err e;
     *state = t;
-    return tree_init(t, &e);
+    spill_init(&memory, NULL);
+    return tree_init(t, &memory, 0, &e);
 }
 
 static int tear_down(void **state)
 {
-    tree_fini(*state);
+    spill_fini(&memory);
     free(*state);
     return 0;
 }
