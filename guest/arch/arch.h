@@ -19,6 +19,7 @@
  *     level 0 = 4 KiB leaf ... 3 = root; prot = PROT_* bits below
  *   ARCH_PHYSMAP          kernel address of paddr 0 (uint64_t expression)
  *   ARCH_KERNEL_END       first paddr after the kernel image (expression)
+ *   ARCH_SIGSTACK_MIN     the least size of an alternate signal stack
  *   ARCH_HAS_LEGACY_CALLS 1 if the table has open(2), fork(2), stat(2) ...
  *   ARCH_BREAK_FIRST      1 if an entry must be none, and flushed, before it
  *                         may name another page

@@ -423,7 +423,8 @@ int64_t aspace_brk(struct aspace *as, uint64_t to)
         uint64_t old = ROUND_UP(as->brk, PAGE_SIZE);
         uint64_t end = ROUND_UP(to, PAGE_SIZE);
         int e = 0;
-        if (end > old && !aspace_limit(as, end - old, true))
+        if (end > old && (!aspace_limit(as, end - old, true) ||
+                          (end - old) >> PAGE_SHIFT > page_total_count()))
             e = -ENOMEM;
         else if (end > old)
             e = aspace_brk_grow(as, old, end);
@@ -470,6 +471,7 @@ static bool aspace_info(struct aspace *as, uint64_t from, bool count,
             .file = v->file,
             .name = vma_name(v),
             .rss = count ? pt_count(as, v->start, v->end) << PAGE_SHIFT : 0,
+            .locked = (v->flags & VMA_LOCKED) != 0,
         };
         if (v->file != NULL)
             file_get(v->file);

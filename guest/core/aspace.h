@@ -113,6 +113,7 @@ struct vma_info {
     struct file *file; /* reference taken; caller puts; may be NULL */
     const char *name;  /* "[heap]", "[stack]", "[vdso]" or NULL */
     uint64_t rss;      /* bytes present */
+    bool locked;       /* mlock(2) */
 };
 bool aspace_next_vma(struct aspace *as, uint64_t from, struct vma_info *m);
 /* The same without `rss`, which takes a walk over the page tables. */

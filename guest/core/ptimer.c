@@ -319,7 +319,9 @@ static nsec_t ptimer_deadline(const struct ptimer *pt, bool absolute,
     if (absolute &&
         (pt->clock == LX_CLOCK_REALTIME || pt->clock == LX_CLOCK_TAI)) {
         uint64_t wall = clock_wall();
-        return value > wall ? now + (value - wall) : now;
+        if (value > wall)
+            return now + (value - wall);
+        return now - MIN(now, wall - value); /* overruns are counted */
     }
     return absolute ? value : now + value;
 }

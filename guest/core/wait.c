@@ -58,24 +58,23 @@ void waiter_done(struct waiter *w)
         sched_unprepare();
 }
 
-void waitq_wake(struct waitq *q, uint32_t events, unsigned exclusive)
+bool waitq_wake(struct waitq *q, uint32_t events, unsigned exclusive)
 {
+    bool any = false;
     unsigned long flags = spin_lock_irq(&q->lock);
 
     LIST_FOR_SAFE(it, next, &q->waiters)
     {
         struct waiter *w = LIST_ENTRY(it, struct waiter, node);
-        bool woken = true;
         if (w->exclusive && exclusive == 0)
             continue;
-        if (w->wake != NULL)
-            w->wake(w, events);
-        else
-            woken = sched_wake(w->task);
+        bool woken = w->wake != NULL ? w->wake(w, events) : sched_wake(w->task);
         if (w->exclusive && woken)
             exclusive--;
+        any = any || woken;
     }
     spin_unlock_irq(&q->lock, flags);
+    return any;
 }
 
 struct wait_timeout {

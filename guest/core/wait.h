@@ -31,8 +31,9 @@ struct waiter {
     struct waitq *queue; /* where node is, or NULL; guarded by its lock */
     struct task *task;   /* to wake; NULL if only `wake` matters */
     /* Called under the queue's lock, any context, instead of waking `task`,
-     * when not NULL. `events` are EPOLL* bits, 0: unspecified. */
-    void (*wake)(struct waiter *w, uint32_t events);
+     * when not NULL. `events` are EPOLL* bits, 0: unspecified. True: somebody
+     * was woken, so that an exclusive waiter counts. */
+    bool (*wake)(struct waiter *w, uint32_t events);
     bool exclusive; /* waitq_wake(..., 1) wakes one of these */
 };
 
@@ -43,9 +44,9 @@ void waiter_done(struct waiter *w);
 /* For callback waiters: just take it off its queue. */
 void waitq_remove(struct waiter *w);
 
-/* Wake all non-exclusive waiters and up to `exclusive` exclusive ones. Any
- * context. */
-void waitq_wake(struct waitq *q, uint32_t events, unsigned exclusive);
+/* Wake all non-exclusive waiters and up to `exclusive` exclusive ones; was
+ * there one? Any context. */
+bool waitq_wake(struct waitq *q, uint32_t events, unsigned exclusive);
 #define WAKE_ALL (~0u)
 
 enum wait_mode {

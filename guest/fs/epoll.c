@@ -68,8 +68,8 @@ static void epoll_put(struct epoll *ep)
         kfree(ep);
 }
 
-/* Put on the ready list and tell those who wait. Any context. */
-static void item_ready(struct epoll_item *it, uint32_t events)
+/* Put on the ready list and tell those who wait: was there one? Any context. */
+static bool item_ready(struct epoll_item *it, uint32_t events)
 {
     struct epoll *ep = it->ep;
     unsigned long flags = spin_lock_irq(&ep->ready_lock);
@@ -78,13 +78,13 @@ static void item_ready(struct epoll_item *it, uint32_t events)
     if (wanted && list_empty(&it->ready))
         list_add_tail(&ep->ready, &it->ready);
     spin_unlock_irq(&ep->ready_lock, flags);
-    if (wanted)
-        waitq_wake(&ep->waitq, EPOLLIN | EPOLLRDNORM, 1);
+    return wanted && waitq_wake(&ep->waitq, EPOLLIN | EPOLLRDNORM, 1);
 }
 
-static void item_woken(struct waiter *w, uint32_t events)
+static bool item_woken(struct waiter *w, uint32_t events)
 {
-    item_ready(CONTAINER_OF(w, struct epoll_waiter, waiter)->item, events);
+    return item_ready(CONTAINER_OF(w, struct epoll_waiter, waiter)->item,
+                      events);
 }
 
 /* --- entries; ep->lock is held --- */
@@ -190,7 +190,7 @@ static int item_add(struct epoll *ep, int fd, struct file *target,
         return t.error;
     }
     if (got != 0)
-        item_ready(it, got);
+        (void)item_ready(it, got);
     return 0;
 }
 
@@ -204,7 +204,7 @@ static int item_modify(struct epoll_item *it, const struct lx_epoll_event *ev)
     spin_unlock_irq(&it->ep->ready_lock, flags);
     uint32_t got = item_poll(it, NULL);
     if (got != 0)
-        item_ready(it, got);
+        (void)item_ready(it, got);
     return 0;
 }
 
@@ -461,7 +461,7 @@ static uint32_t epoll_poll(struct file *f, struct poll_table *pt)
             spin_unlock_irq(&ep->ready_lock, flags);
             if (item_poll(it, NULL) == 0)
                 continue;
-            item_ready(it, 0); /* it came between the two */
+            (void)item_ready(it, 0); /* it came between the two */
         }
         r = EPOLLIN | EPOLLRDNORM;
     }

@@ -129,12 +129,13 @@ static void fasync_fn(struct timer *t)
 
 /* --- watching --- */
 
-static void fasync_woken(struct waiter *w, uint32_t events)
+static bool fasync_woken(struct waiter *w, uint32_t events)
 {
     struct fasync *fa = CONTAINER_OF(w, struct fasync_waiter, waiter)->fa;
 
     (void)__atomic_fetch_or(&fa->events, events, __ATOMIC_ACQ_REL);
     timer_start(&fa->timer, clock_now());
+    return true;
 }
 
 struct fasync_table {

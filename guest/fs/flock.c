@@ -50,13 +50,14 @@ static struct flock *flock_find(struct inode *i, const struct flock_request *r)
 {
     if (i->locks == NULL || r->type == LX_F_UNLCK)
         return NULL;
+    struct flock *first = NULL;
     LIST_FOR(it, &i->locks->locks)
     {
         struct flock *l = LIST_ENTRY(it, struct flock, node);
-        if (flock_conflicts(l, r))
-            return l;
+        if (flock_conflicts(l, r) && (first == NULL || l->start < first->start))
+            first = l;
     }
-    return NULL;
+    return first;
 }
 
 void flock_test(struct inode *i, struct flock_request *r)

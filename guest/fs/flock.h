@@ -24,7 +24,8 @@ struct flock_request {
 /* Take, change or (LX_F_UNLCK) drop. -EAGAIN when it conflicts and !wait,
  * -EDEADLK, -ERESTARTSYS, -ENOLCK when memory is out. */
 int flock_set(struct inode *i, const struct flock_request *r, bool wait);
-/* First lock that conflicts with *r goes into *r; type LX_F_UNLCK: none. */
+/* The first lock, by its start, that conflicts with *r goes into *r; type
+ * LX_F_UNLCK: none. */
 void flock_test(struct inode *i, struct flock_request *r);
 /* All of an owner's locks: the last close of a file, any close of a
  * descriptor of a process. */

@@ -160,8 +160,8 @@ static void watch_free(struct inotify_watch *w)
     kfree(w);
 }
 
-/* One event for everybody who watches `i`. One-shot watches that fired are
- * collected in *dead. */
+/* One event for everybody who watches `i`; IN_EXCL_UNLINK in `mask`: its name
+ * is gone. One-shot watches that fired are collected in *dead. */
 static void watch_tell(struct inode *i, uint32_t mask, uint32_t cookie,
                        const char *name, struct list *dead)
 {
@@ -173,9 +173,10 @@ static void watch_tell(struct inode *i, uint32_t mask, uint32_t cookie,
             LIST_ENTRY(it, struct inotify_watch, inode_node);
         bool last =
             list_empty(&i->watches->watches) || next == &i->watches->watches;
-        if ((w->mask & mask & IN_ALL_EVENTS) == 0)
+        if ((w->mask & mask & IN_ALL_EVENTS) == 0 ||
+            (w->mask & mask & IN_EXCL_UNLINK) != 0)
             continue;
-        event_queue(w->in, w->wd, mask, cookie, name);
+        event_queue(w->in, w->wd, mask & ~IN_EXCL_UNLINK, cookie, name);
         if ((w->mask & IN_ONESHOT) != 0) {
             event_queue(w->in, w->wd, IN_IGNORED, 0, NULL);
             watch_unlink(w);
@@ -224,6 +225,8 @@ void inotify_tell_dentry(struct dentry *d, uint32_t mask)
         inode_get(dir);
         (void)kstrcpy(name, d->name, sizeof(name));
     }
+    if (d->unhashed)
+        bits |= IN_EXCL_UNLINK;
     spin_unlock(&dentry_lock);
     if (dir != NULL) {
         inotify_tell_name(dir, bits, 0, name);
@@ -515,4 +518,30 @@ int inotify_remove(struct file *f, int32_t wd)
         return -EINVAL;
     watch_free(found);
     return 0;
+}
+
+bool inotify_entry(const struct file *f, unsigned n, struct inotify_info *out)
+{
+    bool found = false;
+    if (f->ops != &inotify_ops)
+        return false;
+    const struct inotify *in = f->data;
+    spin_lock(&inotify_lock);
+    LIST_FOR(it, &in->watches)
+    {
+        const struct inotify_watch *w =
+            LIST_ENTRY(it, struct inotify_watch, own_node);
+        if (n-- > 0)
+            continue;
+        *out = (struct inotify_info){
+            .wd = w->wd,
+            .mask = w->mask & (IN_ALL_EVENTS | IN_EXCL_UNLINK | IN_ONESHOT),
+            .dev = w->inode->sb->dev,
+            .ino = w->inode->ino,
+        };
+        found = true;
+        break;
+    }
+    spin_unlock(&inotify_lock);
+    return found;
 }

@@ -83,3 +83,11 @@ int inotify_check(const struct file *f, uint32_t mask);
 /* After that check: a watch descriptor, or -ENOSPC, -EEXIST, -ENOMEM. */
 int inotify_add(struct file *f, const struct path *p, uint32_t mask);
 int inotify_remove(struct file *f, int32_t wd);
+
+/* /proc/PID/fdinfo: watch `n` of `f`; false: no more, or not inotify. */
+struct inotify_info {
+    int32_t wd;
+    uint32_t mask, dev;
+    uint64_t ino;
+};
+bool inotify_entry(const struct file *f, unsigned n, struct inotify_info *out);

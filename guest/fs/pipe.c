@@ -81,6 +81,7 @@ static int64_t pipe_read(struct file *f, struct uio *u, uint64_t *pos)
     if (u->left == 0)
         return 0;
     int64_t r;
+    bool slept = false;
     mutex_lock(&p->lock);
     for (;;) {
         bool was_full = pipe_room(p) < PIPE_BUF;
@@ -95,10 +96,13 @@ static int64_t pipe_read(struct file *f, struct uio *u, uint64_t *pos)
         r = pipe_nonblock(f, u) ? -EAGAIN : pipe_sleep(p, &p->read_wait);
         if (r < 0)
             break;
+        slept = true;
     }
     bool more = p->used > 0;
     mutex_unlock(&p->lock);
-    if (more && r > 0) /* others wait for what we left */
+    /* The wake-up was ours alone: others wait for what we left. One that never
+     * slept has nothing to pass on (an edge for epoll(7)). */
+    if (more && slept && r > 0)
         waitq_wake(&p->read_wait, EPOLLIN | EPOLLRDNORM, 1);
     return r;
 }
@@ -121,11 +125,9 @@ static int64_t pipe_write_some(struct pipe *p, struct uio *u, uint64_t total,
     if (room == 0 || (total <= PIPE_BUF && room < u->left) ||
         (packet && room < max))
         return 0;
-    bool was_empty = p->used == 0;
     int64_t r = pipe_give(p, u, max, packet);
     if (r > 0)
-        waitq_wake(&p->read_wait, EPOLLIN | EPOLLRDNORM,
-                   was_empty ? WAKE_ALL : 1);
+        waitq_wake(&p->read_wait, EPOLLIN | EPOLLRDNORM, 1);
     return r;
 }
 
@@ -134,6 +136,7 @@ static int64_t pipe_write(struct file *f, struct uio *u, uint64_t *pos)
     struct pipe *p = pipe_of(f);
     uint64_t total = u->left;
     int64_t done = 0;
+    bool slept = false;
     (void)pos;
     mutex_lock(&p->lock);
     while (u->left > 0) {
@@ -153,10 +156,11 @@ static int64_t pipe_write(struct file *f, struct uio *u, uint64_t *pos)
             done = done > 0 ? done : r;
             break;
         }
+        slept = true;
     }
     bool room = pipe_room(p) >= PIPE_BUF;
     mutex_unlock(&p->lock);
-    if (room && done > 0) /* other writers may fit too */
+    if (room && slept && done > 0) /* other writers may fit too */
         waitq_wake(&p->write_wait, EPOLLOUT | EPOLLWRNORM, 1);
     return done;
 }

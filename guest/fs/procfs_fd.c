@@ -10,6 +10,7 @@
 #include "guest/fs/events.h"
 #include "guest/fs/file.h"
 #include "guest/fs/inode.h"
+#include "guest/fs/inotify.h"
 #include "guest/fs/procfs.h"
 
 typedef unsigned long ul;
@@ -177,6 +178,10 @@ static void fdinfo_kind(struct text *t, struct file *f)
     for (unsigned n = 0; epoll_entry(f, n, &fd, &events, &data); n++)
         text_printf(t, "tfd: %8d events: %8x data: %16lx\n", fd, events,
                     (ul)data);
+    struct inotify_info w;
+    for (unsigned n = 0; inotify_entry(f, n, &w); n++)
+        text_printf(t, "inotify wd:%x ino:%lx sdev:%x mask:%x ignored_mask:0\n",
+                    (unsigned)w.wd, (ul)w.ino, w.dev, w.mask);
 }
 
 static int fdinfo_show(struct text *t, const struct pseudo_ref *r)

@@ -119,8 +119,9 @@ static void add_region_detail(struct text *t, const struct vma_info *m)
     text_printf(t,
                 "Referenced:     %8lu kB\nAnonymous:      %8lu kB\n"
                 "AnonHugePages:  %8u kB\nSwap:           %8u kB\n"
-                "SwapPss:        %8u kB\nLocked:         %8u kB\n",
-                rss, m->file == NULL ? rss : 0ul, 0u, 0u, 0u, 0u);
+                "SwapPss:        %8u kB\nLocked:         %8lu kB\n",
+                rss, m->file == NULL ? rss : 0ul, 0u, 0u, 0u,
+                m->locked ? rss : 0ul);
 }
 
 struct rollup {

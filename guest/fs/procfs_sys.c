@@ -167,6 +167,7 @@ static const struct pseudo_node kernel_nodes[] = {
     PROC_REG("dmesg_restrict", 0444, show_one),
     PROC_REG("perf_event_paranoid", 0444, show_two),
     PROC_REG("printk", 0444, show_printk),
+    PROC_REG("tainted", 0444, show_zero),
     PROC_REG("msgmax", 0444, show_msgmax),
     PROC_REG("shmmax", 0444, show_shmmax),
     PROC_REG("shmall", 0444, show_shmall),
@@ -196,12 +197,23 @@ static const struct pseudo_dir vm_dir = PSEUDO_DIR(vm_nodes);
 SYS_VALUE(show_file_max, "%lu", 9223372036854775807ul)
 SYS_VALUE(show_nr_open, "%u", 1048576u)
 SYS_VALUE(show_pipe_max, "%u", 1048576u)
+SYS_VALUE(show_lease_break, "%u", 45u)
 SYS_VALUE(show_watches, "%u", 65536u)
 
 static const struct pseudo_node epoll_nodes[] = {
     PROC_REG("max_user_watches", 0444, show_watches),
 };
 static const struct pseudo_dir epoll_dir = PSEUDO_DIR(epoll_nodes);
+
+SYS_VALUE(show_queued, "%u", 16384u)
+SYS_VALUE(show_instances, "%u", 128u)
+
+static const struct pseudo_node inotify_nodes[] = {
+    PROC_REG("max_queued_events", 0444, show_queued),
+    PROC_REG("max_user_instances", 0444, show_instances),
+    PROC_REG("max_user_watches", 0444, show_watches),
+};
+static const struct pseudo_dir inotify_dir = PSEUDO_DIR(inotify_nodes);
 
 static const struct pseudo_node fs_nodes[] = {
     PROC_REG("file-max", 0444, show_file_max),
@@ -210,7 +222,10 @@ static const struct pseudo_node fs_nodes[] = {
     PROC_REG("protected_hardlinks", 0444, show_one),
     PROC_REG("protected_symlinks", 0444, show_one),
     PROC_REG("suid_dumpable", 0444, show_zero),
+    PROC_REG("leases-enable", 0444, show_one),
+    PROC_REG("lease-break-time", 0444, show_lease_break),
     PROC_DIR("epoll", 0555, &epoll_dir),
+    PROC_DIR("inotify", 0555, &inotify_dir),
 };
 static const struct pseudo_dir fs_dir = PSEUDO_DIR(fs_nodes);
 

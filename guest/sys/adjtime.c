@@ -10,6 +10,7 @@
 #include "guest/sys/calls_proc.h"
 
 #define TIMEX_READONLY_OLD 0x8000u /* ADJ_ADJTIME, with ADJ_OFFSET_READONLY */
+#define TIMEX_SINGLESHOT   0x0001u
 #define TIMEX_UNSYNC       0x40
 #define TIMEX_ERROR        5 /* what an unsynchronized clock answers */
 
@@ -33,6 +34,9 @@ static int64_t adjtime(uint64_t at)
     if (copy_from_user(&t, uptr(at), sizeof(t)) < 0)
         return -EFAULT;
     bool only_reads = t.modes == 0 || t.modes == (TIMEX_READONLY_OLD | 0x2001);
+    bool single = (t.modes & TIMEX_READONLY_OLD) != 0;
+    if (single && (t.modes & TIMEX_SINGLESHOT) == 0)
+        return -EINVAL;
     if (!only_reads)
         return -EPERM;
     nsec_t now = clock_wall();

@@ -100,12 +100,12 @@ int64_t sys_openat2(const uint64_t *a)
     /* Everything is in memory here, so a walk never has to wait. */
     bool cached = (resolve & LX_RESOLVE_CACHED) != 0;
     resolve &= ~(uint64_t)LX_RESOLVE_CACHED;
-    if (cached && (makes || (how.flags & LX_O_TRUNC) != 0))
-        return -EAGAIN;
     if (resolve != 0 || (path_only && (how.flags & ~with_path) != 0) ||
         how.flags > 037777777 || (path & both) == both ||
         (how.mode & ~07777ull) != 0 || (!makes && how.mode != 0))
         return -EINVAL;
+    if (cached && (makes || (how.flags & LX_O_TRUNC) != 0))
+        return -EAGAIN;
     return open_common(arg_fd(a[0]), a[1], (uint32_t)how.flags,
                        (uint32_t)how.mode, path);
 }

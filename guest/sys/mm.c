@@ -5,7 +5,9 @@
 #include "abi/linux/proc.h"
 
 #include "guest/core/aspace.h"
+#include "guest/core/page.h"
 #include "guest/core/pgtable.h"
+#include "guest/core/sched.h"
 #include "guest/core/task.h"
 #include "guest/core/usercopy.h"
 #include "guest/core/vma.h"
@@ -45,8 +47,12 @@ static int64_t mmap_file(const uint64_t *a, uint32_t prot, uint32_t flags,
         *out = f;
         return 0;
     }
+    bool writable = (f->mode & FILE_WRITE) != 0;
     file_put(f);
-    return r == FILE_MMAP_ANON ? tmpfs_new_anon(a[1], out) : r;
+    r = r == FILE_MMAP_ANON ? tmpfs_new_anon(a[1], out) : r;
+    if (*out != NULL && !writable)
+        (*out)->mode &= ~FILE_WRITE; /* for mprotect(2) */
+    return r;
 }
 
 /* There is no swap: what is present stays. Locking faults everything in, and
@@ -62,28 +68,47 @@ static int64_t lock_limit(uint64_t more)
     return more > max || mm()->locked > max - more ? -ENOMEM : 0;
 }
 
+/* Flags that MAP_SHARED_VALIDATE knows: those older than it. */
+#define MAP_OLD_FLAGS 0xfc07f9f3u
+
+static int64_t mmap_check(const uint64_t *a, uint32_t flags)
+{
+    uint32_t type = flags & LX_MAP_TYPE;
+    bool anon = (flags & LX_MAP_ANONYMOUS) != 0;
+    if ((a[5] & PAGE_MASK) != 0)
+        return -EINVAL;
+    if (!anon) { /* the descriptor comes before everything else */
+        struct file *f = fd_get((int)a[4]);
+        if (f == NULL)
+            return -EBADF;
+        file_put(f);
+    }
+    if (type != LX_MAP_SHARED && type != LX_MAP_PRIVATE &&
+        (type != LX_MAP_SHARED_VALIDATE || anon))
+        return -EINVAL;
+    if ((flags & LX_MAP_HUGETLB) != 0)
+        return -ENOMEM; /* no pages are reserved: programs fall back */
+    if (type == LX_MAP_SHARED_VALIDATE && (flags & ~MAP_OLD_FLAGS) != 0)
+        return -EOPNOTSUPP;
+    if (a[1] == 0)
+        return -EINVAL;
+    return (flags & LX_MAP_GROWSDOWN) != 0 && type != LX_MAP_PRIVATE ? -EINVAL
+                                                                     : 0;
+}
+
 int64_t sys_mmap(const uint64_t *a)
 {
     uint32_t prot = (uint32_t)a[2];
     uint32_t flags = (uint32_t)a[3];
-    uint32_t type = flags & LX_MAP_TYPE;
     struct file *f;
-    if (type != LX_MAP_SHARED && type != LX_MAP_PRIVATE &&
-        type != LX_MAP_SHARED_VALIDATE)
-        return -EINVAL;
-    if ((flags & LX_MAP_HUGETLB) != 0)
-        return -ENOMEM; /* no pages are reserved: programs fall back */
-    if ((flags & LX_MAP_SYNC) != 0 && type == LX_MAP_SHARED_VALIDATE)
-        return -EOPNOTSUPP;
-    if (a[1] == 0 || (a[5] & PAGE_MASK) != 0)
-        return -EINVAL;
-    if ((flags & LX_MAP_GROWSDOWN) != 0 && type != LX_MAP_PRIVATE)
-        return -EINVAL;
+    int64_t r = mmap_check(a, flags);
+    if (r < 0)
+        return r;
     if (mm()->lock_future)
         flags |= LX_MAP_LOCKED;
     if ((flags & LX_MAP_LOCKED) != 0 && lock_limit(a[1]) < 0)
         return -EAGAIN;
-    int64_t r = mmap_file(a, prot, flags, &f);
+    r = mmap_file(a, prot, flags, &f);
     if (r < 0)
         return r;
     bool anon = (flags & LX_MAP_ANONYMOUS) != 0;
@@ -111,8 +136,9 @@ int64_t sys_mremap(const uint64_t *a)
     return aspace_remap(mm(), a[0], a[1], a[2], (uint32_t)a[3], a[4]);
 }
 
-/* Every page of [addr, addr + size) belongs to a region. */
-static int64_t mm_range(uint64_t addr, uint64_t size)
+/* Every page of [addr, addr + size) belongs to a region; -EBUSY when one is
+ * locked and `locked` is not allowed. */
+static int64_t mm_range(uint64_t addr, uint64_t size, bool locked)
 {
     struct vma_info m;
     uint64_t end = addr + ROUND_UP(size, PAGE_SIZE);
@@ -127,6 +153,8 @@ static int64_t mm_range(uint64_t addr, uint64_t size)
             file_put(m.file);
         if (m.start > addr)
             return -ENOMEM;
+        if (m.locked && !locked)
+            return -EBUSY;
         addr = m.end;
     }
     return 0;
@@ -137,11 +165,11 @@ static int64_t madvise_remove(uint64_t addr, uint64_t size)
 {
     uint64_t end = addr + ROUND_UP(size, PAGE_SIZE);
     struct vma_info m;
-    int64_t r = mm_range(addr, size);
+    int64_t r = mm_range(addr, size, true);
     while (r == 0 && addr < end && aspace_find_vma(mm(), addr, &m)) {
         uint64_t part = MIN(end, m.end) - addr;
         uint64_t off = m.offset + (addr - m.start);
-        if (m.file == NULL || !tmpfs_owns(m.file->inode))
+        if (m.locked || m.file == NULL || !tmpfs_owns(m.file->inode))
             r = -EINVAL;
         else if ((m.flags & 1) == 0 || (m.prot & LX_PROT_WRITE) == 0)
             r = -EACCES;
@@ -176,20 +204,36 @@ int64_t sys_msync(const uint64_t *a)
     if ((flags & ~(uint64_t)(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) != 0 ||
         (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
         return -EINVAL;
-    return mm_range(a[0], a[1]); /* the file's pages are the mapped ones */
+    /* The file's pages are the mapped ones. */
+    return mm_range(a[0], a[1], (flags & MS_INVALIDATE) == 0);
+}
+
+/* In this program's page tables or in the file's memory? */
+static uint8_t mincore_page(uint64_t at)
+{
+    struct aspace *as = mm();
+    struct tmpfs_span s;
+    mutex_lock(&as->lock);
+    const struct vma *v = vma_at(as, at);
+    bool here = v != NULL && pt_count(as, at, at + PAGE_SIZE) != 0;
+    if (v != NULL && !here && v->file != NULL && tmpfs_owns(v->file->inode)) {
+        tmpfs_find(tmpfs_node(v->file->inode), vma_file_page(v, at), &s);
+        here = s.kind != KIND_HOLE;
+        if (s.kind == KIND_OWN)
+            page_put(s.pa);
+    }
+    mutex_unlock(&as->lock);
+    return here;
 }
 
 int64_t sys_mincore(const uint64_t *a)
 {
     uint64_t pages = ROUND_UP(a[1], PAGE_SIZE) >> PAGE_SHIFT;
-    int64_t r = mm_range(a[0], a[1]);
+    int64_t r = mm_range(a[0], a[1], true);
     for (uint64_t i = 0; r == 0 && i < pages; i++) {
-        struct aspace *as = mm();
-        uint64_t at = a[0] + (i << PAGE_SHIFT);
-        mutex_lock(&as->lock);
-        uint8_t here = pt_count(as, at, at + PAGE_SIZE) != 0;
-        mutex_unlock(&as->lock);
+        uint8_t here = mincore_page(a[0] + (i << PAGE_SHIFT));
         r = copy_to_user(uptr(a[2] + i), &here, 1);
+        sched_point();
     }
     return r;
 }
@@ -200,7 +244,7 @@ static int64_t lock_range(const uint64_t *a, bool on, bool fault)
     uint64_t size = ROUND_UP(a[1] + (a[0] - start), PAGE_SIZE);
     int64_t r = on ? lock_limit(size) : 0;
     if (r == 0)
-        r = mm_range(start, size);
+        r = mm_range(start, size, true);
     if (r == 0 && size != 0)
         r = aspace_lock(mm(), start, size, on);
     if (r == 0 && fault && aspace_populate(mm(), start, size, false) == -ENOMEM)

@@ -40,12 +40,12 @@ struct poll_wait {
     struct poll_entry first[POLL_ENTRIES];
 };
 
-static void poll_woken(struct waiter *w, uint32_t events)
+static bool poll_woken(struct waiter *w, uint32_t events)
 {
     struct poll_wait *pw = CONTAINER_OF(w, struct poll_entry, waiter)->wait;
     (void)events;
     __atomic_store_n(&pw->triggered, true, __ATOMIC_RELEASE);
-    waitq_wake(&pw->waitq, 0, WAKE_ALL);
+    return waitq_wake(&pw->waitq, 0, WAKE_ALL);
 }
 
 static void poll_add_queue(struct poll_table *pt, struct waitq *q)
@@ -158,10 +158,13 @@ int deadline_from_timespec(uptr_t at, nsec_t *deadline)
     return r < 0 ? r : deadline_from(&ts, deadline);
 }
 
+#define STICKY_TIMEOUTS 0x4000000u /* personality(2) */
+
 /* What is left is written back, as Linux does; a fault does not matter. */
 static void deadline_left(uptr_t at, nsec_t deadline, unsigned nsec_per_unit)
 {
-    if (at.v == 0 || deadline == NSEC_NEVER)
+    if (at.v == 0 || deadline == NSEC_NEVER ||
+        (current()->proc->personality & STICKY_TIMEOUTS) != 0)
         return;
     nsec_t now = clock_now();
     nsec_t left = deadline > now ? deadline - now : 0;

@@ -277,10 +277,24 @@ int64_t sys_getpriority(const uint64_t *a)
     return best;
 }
 
+static int nice_set(struct process *p, int32_t nice)
+{
+    const struct cred *c = &current()->cred;
+
+    if (!cred_capable(current()->proc, LX_CAP_SYS_NICE)) {
+        uint64_t max = p->rlimits[LX_RLIMIT_NICE].cur;
+        if (c->euid != p->cred.uid && c->euid != p->cred.euid)
+            return -EPERM;
+        if (nice < p->nice && (uint64_t)(20 - nice) > max)
+            return -EACCES;
+    }
+    p->nice = nice;
+    return 0;
+}
+
 int64_t sys_setpriority(const uint64_t *a)
 {
     int32_t nice = MIN(MAX((int32_t)a[2], NICE_MIN), NICE_MAX);
-    bool may_raise = cred_capable(current()->proc, LX_CAP_SYS_NICE);
     int r = -ESRCH;
 
     if (a[0] > PRIO_USER)
@@ -291,12 +305,9 @@ int64_t sys_setpriority(const uint64_t *a)
         struct process *p = LIST_ENTRY(it, struct process, all_node);
         if (!nice_matches(p, a))
             continue;
-        if (r == -ESRCH)
-            r = 0;
-        if (nice < p->nice && !may_raise)
-            r = -EACCES;
-        else
-            p->nice = nice;
+        int e = nice_set(p, nice);
+        if (e < 0 || r == -ESRCH)
+            r = e;
     }
     mutex_unlock(&proc_lock);
     return r;

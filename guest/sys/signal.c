@@ -161,7 +161,7 @@ int64_t sys_sigaltstack(const uint64_t *a)
             return -EINVAL;
         if (mode == LX_SS_DISABLE)
             s = (struct lx_stack){.flags = s.flags};
-        else if (s.size < arch_min_sigstack())
+        else if (s.size < ARCH_SIGSTACK_MIN)
             return -ENOMEM;
         else
             s.flags &= ~LX_SS_ONSTACK;

@@ -341,6 +341,21 @@ int64_t sys_tee(const uint64_t *a)
     return r;
 }
 
+/* Waits for room for something, then takes what fits. */
+static int64_t vmsplice_write(struct file *f, struct uio *u, bool nonblock)
+{
+    uint64_t none = 0;
+    for (;;) {
+        u->nowait = true;
+        int64_t r = f->ops->write(f, u, &none);
+        if (r != -EAGAIN || nonblock || file_nonblock(f))
+            return r;
+        r = wait_ready(f, EPOLLOUT);
+        if (r < 0)
+            return r;
+    }
+}
+
 /* Pages are copied, not given: what a program may observe is the same. */
 int64_t sys_vmsplice(const uint64_t *a)
 {
@@ -353,11 +368,12 @@ int64_t sys_vmsplice(const uint64_t *a)
     if (f == NULL)
         return -EBADF;
     int64_t r = uio_user_vec(&u, &segs, uptr(a[1]), a[2]);
-    u.nowait = (a[3] & SPLICE_NONBLOCK) != 0;
+    bool nonblock = (a[3] & SPLICE_NONBLOCK) != 0;
+    u.nowait = nonblock;
     if (r == 0 && u.left > 0 && !file_is_pipe(f))
         r = -EBADF;
     else if (r == 0 && u.left > 0)
-        r = (f->mode & FILE_WRITE) != 0 ? f->ops->write(f, &u, &none)
+        r = (f->mode & FILE_WRITE) != 0 ? vmsplice_write(f, &u, nonblock)
                                         : f->ops->read(f, &u, &none);
     kfree(segs);
     file_put(f);

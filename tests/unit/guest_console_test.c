@@ -224,11 +224,12 @@ static void test_write_much(void **state)
 
 static unsigned waiter_calls;
 
-static void waiter_called(struct waiter *w, uint32_t events)
+static bool waiter_called(struct waiter *w, uint32_t events)
 {
     (void)w;
     assert_true((events & EPOLLOUT) != 0);
     waiter_calls++;
+    return true;
 }
 
 /* A full ring asks for an interrupt, a free one does not. */

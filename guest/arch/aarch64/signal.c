@@ -173,7 +173,7 @@ int arch_signal_return(struct task *t, uint64_t *mask)
     /* sigaltstack(2), silently: only what it would have accepted. */
     if (head.stack.flags & LX_SS_DISABLE)
         t->altstack = (struct lx_stack){.flags = LX_SS_DISABLE};
-    else if (head.stack.size >= arch_min_sigstack() &&
+    else if (head.stack.size >= ARCH_SIGSTACK_MIN &&
              !on_stack(&t->altstack, r->sp))
         t->altstack = head.stack;
     return 0;

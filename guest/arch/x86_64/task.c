@@ -17,6 +17,7 @@
 #define ARCH_GET_FS         0x1003
 #define ARCH_GET_GS         0x1004
 #define ARCH_GET_CPUID      0x1011
+#define ARCH_SET_CPUID      0x1012
 #define ARCH_GET_XCOMP_SUPP 0x1021
 #define ARCH_GET_XCOMP_PERM 0x1022
 
@@ -121,6 +122,7 @@ int64_t arch_sys_prctl(const uint64_t *a)
     case ARCH_GET_FS: return put_user_u64(uptr(v), fs_get(t));
     case ARCH_GET_GS: return put_user_u64(uptr(v), t->arch.gs);
     case ARCH_GET_CPUID: return 1; /* CPUID never faults here */
+    case ARCH_SET_CPUID: return -ENODEV;
     case ARCH_GET_XCOMP_SUPP:
     case ARCH_GET_XCOMP_PERM: return put_user_u64(uptr(v), fpu_features());
     default: return -EINVAL;

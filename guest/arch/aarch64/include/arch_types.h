@@ -11,6 +11,7 @@ struct cpu;
 struct task;
 
 #define ARCH_HAS_LEGACY_CALLS 0
+#define ARCH_SIGSTACK_MIN     5120 /* MINSIGSTKSZ */
 /* clone(2): which argument word is what. */
 #define ARCH_CLONE_ARG_CTID 4
 #define ARCH_CLONE_ARG_TLS  3
