@@ -79,7 +79,8 @@ struct task {
     bool putting_files;
     int32_t policy, rt_priority; /* sched_setscheduler(2): no effect */
     bool reset_on_fork;          /* SCHED_RESET_ON_FORK */
-    uint64_t timer_slack;        /* PR_SET_TIMERSLACK; 0: the default */
+    uint64_t timer_slack;        /* PR_SET_TIMERSLACK; 0: its default, */
+    uint64_t timer_slack_of;     /* its creator's; 0: 50 us */
     int32_t exit_code;           /* wait status of this thread */
     bool exiting;
     struct { /* restart_syscall(2), for nanosleep and the like */

@@ -28,8 +28,8 @@ void uio_kernel(struct uio *u, struct uio_seg *seg, void *base, uint64_t size)
     uio_one(u, seg, (uintptr_t)base, size, true);
 }
 
-int uio_user_vec(struct uio *u, struct uio_seg **segs, uptr_t iov,
-                 uint64_t count)
+static int uio_vec(struct uio *u, struct uio_seg **segs, uptr_t iov,
+                   uint64_t count, bool far)
 {
     *segs = NULL;
     *u = (struct uio){.count = 0};
@@ -44,7 +44,7 @@ int uio_user_vec(struct uio *u, struct uio_seg **segs, uptr_t iov,
     for (uint64_t i = 0; r == 0 && i < count; i++) {
         if ((int64_t)v[i].size < 0)
             r = -EINVAL;
-        else if (!user_range(uptr(v[i].base), v[i].size))
+        else if (!far && !user_range(uptr(v[i].base), v[i].size))
             r = -EFAULT;
         else
             v[i].size = MIN(v[i].size, UIO_TOTAL_MAX - u->left);
@@ -58,6 +58,18 @@ int uio_user_vec(struct uio *u, struct uio_seg **segs, uptr_t iov,
     u->count = (unsigned)count;
     *segs = v;
     return 0;
+}
+
+int uio_user_vec(struct uio *u, struct uio_seg **segs, uptr_t iov,
+                 uint64_t count)
+{
+    return uio_vec(u, segs, iov, count, false);
+}
+
+int uio_far_vec(struct uio *u, struct uio_seg **segs, uptr_t iov,
+                uint64_t count)
+{
+    return uio_vec(u, segs, iov, count, true);
 }
 
 enum uio_dir { UIO_PUT, UIO_GET, UIO_ZERO };

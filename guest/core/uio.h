@@ -29,6 +29,10 @@ void uio_kernel(struct uio *u, struct uio_seg *seg, void *base, uint64_t size);
 int uio_user_vec(struct uio *u, struct uio_seg **segs, uptr_t iov,
                  uint64_t count);
 
+/* The same for addresses of another address space: they are not checked. */
+int uio_far_vec(struct uio *u, struct uio_seg **segs, uptr_t iov,
+                uint64_t count);
+
 /* Copy exactly MIN(n, left) bytes to (or from) kernel memory. Returns bytes
  * copied, or -EFAULT if none could be. */
 int64_t uio_put(struct uio *u, const void *from, uint64_t n); /* to the user */

@@ -382,3 +382,14 @@ int64_t pseudo_number(const char *name)
     }
     return n;
 }
+
+struct process *pseudo_process(struct inode *i, const struct pseudo_dir *dir)
+{
+    if (i->ops != &pseudo_inode_ops)
+        return NULL;
+    const struct pseudo_inode *p = CONTAINER_OF(i, struct pseudo_inode, inode);
+    if (p->node->dir != dir || p->ref.proc == NULL)
+        return NULL;
+    process_get(p->ref.proc);
+    return p->ref.proc;
+}

@@ -8,6 +8,7 @@
 #include "guest/core/types.h"
 
 struct file_ops;
+struct inode;
 struct path;
 struct process;
 struct superblock;
@@ -63,6 +64,10 @@ struct pseudo_dir {
 /* A superblock over `root`, a directory node. 0 or -ENOMEM. */
 int pseudo_mount(const char *type, uint32_t magic,
                  const struct pseudo_node *root, struct superblock **out);
+
+/* The process that a directory with these nodes is about: a reference, or
+ * NULL when `i` is not one. */
+struct process *pseudo_process(struct inode *i, const struct pseudo_dir *dir);
 
 /* Decimal number without sign or leading zeros, the whole name; -1: not one. */
 int64_t pseudo_number(const char *name);

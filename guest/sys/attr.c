@@ -40,10 +40,13 @@ static int64_t chmod_path(const struct path *p, uint32_t mode)
     return path_setattr(p, &a);
 }
 
-static int64_t chmod_at(uint64_t dirfd, uint64_t name, uint32_t mode)
+static int64_t chmod_at(uint64_t dirfd, uint64_t name, uint32_t mode,
+                        uint32_t flags)
 {
     struct path p;
-    int64_t r = at_path(dirfd, name, 0, true, &p);
+    if ((flags & ~(LX_AT_SYMLINK_NOFOLLOW | LX_AT_EMPTY_PATH)) != 0)
+        return -EINVAL;
+    int64_t r = at_path(dirfd, name, flags, true, &p);
     if (r < 0)
         return r;
     r = chmod_path(&p, mode);
@@ -53,12 +56,17 @@ static int64_t chmod_at(uint64_t dirfd, uint64_t name, uint32_t mode)
 
 int64_t sys_fchmodat(const uint64_t *a)
 {
-    return chmod_at(a[0], a[1], (uint32_t)a[2]);
+    return chmod_at(a[0], a[1], (uint32_t)a[2], 0);
+}
+
+int64_t sys_fchmodat2(const uint64_t *a)
+{
+    return chmod_at(a[0], a[1], (uint32_t)a[2], (uint32_t)a[3]);
 }
 
 int64_t sys_chmod(const uint64_t *a)
 {
-    return chmod_at((uint64_t)AT_FDCWD, a[0], (uint32_t)a[1]);
+    return chmod_at((uint64_t)AT_FDCWD, a[0], (uint32_t)a[1], 0);
 }
 
 /* Path of a descriptor that is really open (O_PATH is EBADF). */

@@ -12,7 +12,7 @@
     X(sendfile) X(copy_file_range) X(splice) X(tee) X(vmsplice) \
     X(fstat) X(newfstatat) X(statx) X(statfs) X(fstatfs) \
     X(faccessat) X(faccessat2) X(readlinkat) \
-    X(fchmod) X(fchmodat) X(fchown) X(fchownat) X(utimensat) \
+    X(fchmod) X(fchmodat) X(fchmodat2) X(fchown) X(fchownat) X(utimensat) \
     X(truncate) X(ftruncate) X(fallocate) \
     X(getdents64) X(getcwd) X(chdir) X(fchdir) X(chroot) X(umask) \
     X(mkdirat) X(unlinkat) X(renameat) X(renameat2) X(linkat) X(symlinkat) \

@@ -22,7 +22,8 @@
     X(rt_sigaction) X(rt_sigprocmask) X(rt_sigpending) X(rt_sigsuspend) \
     X(rt_sigtimedwait) X(rt_sigqueueinfo) X(rt_tgsigqueueinfo) \
     X(rt_sigreturn) X(sigaltstack) X(kill) X(tkill) X(tgkill) \
-    X(pidfd_open) X(pidfd_send_signal) \
+    X(pidfd_open) X(pidfd_send_signal) X(pidfd_getfd) X(kcmp) \
+    X(process_vm_readv) X(process_vm_writev) \
     X(getuid) X(geteuid) X(getgid) X(getegid) X(setuid) X(setgid) \
     X(setreuid) X(setregid) X(setresuid) X(setresgid) X(getresuid) \
     X(getresgid) X(setfsuid) X(setfsgid) X(getgroups) X(setgroups) \

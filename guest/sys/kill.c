@@ -8,6 +8,8 @@
 #include "guest/core/signal.h"
 #include "guest/core/task.h"
 #include "guest/core/usercopy.h"
+#include "guest/fs/file.h"
+#include "guest/fs/procfs.h"
 #include "guest/sys/calls_proc.h"
 
 static bool kill_allowed(const struct process *to, int signo)
@@ -188,6 +190,19 @@ int64_t sys_pidfd_open(const uint64_t *a)
     return fd;
 }
 
+/* A pidfd, or an open /proc/PID; a reference. */
+static struct process *kill_pidfd(int fd)
+{
+    struct process *p = pidfd_get(fd);
+    struct file *f = p == NULL ? fd_get(fd) : NULL;
+
+    if (f != NULL) {
+        p = pseudo_process(f->inode, &proc_pid_dir);
+        file_put(f);
+    }
+    return p;
+}
+
 int64_t sys_pidfd_send_signal(const uint64_t *a)
 {
     int signo = (int)a[1];
@@ -196,7 +211,7 @@ int64_t sys_pidfd_send_signal(const uint64_t *a)
 
     if (a[3] != 0 || signo < 0 || signo > SIG_COUNT)
         return -EINVAL;
-    struct process *p = pidfd_get((int)a[0]);
+    struct process *p = kill_pidfd((int)a[0]);
     if (p == NULL)
         return -EBADF;
     kill_info(&si, signo, LX_SI_USER);

@@ -203,6 +203,13 @@ static int64_t prctl_process(struct process *p, const uint64_t *a)
     }
 }
 
+static int64_t prctl_slack(const struct task *t)
+{
+    uint64_t mine = t->timer_slack != 0 ? t->timer_slack : t->timer_slack_of;
+
+    return mine != 0 ? (int64_t)mine : TIMER_SLACK_NS;
+}
+
 int64_t sys_prctl(const uint64_t *a)
 {
     switch ((int)a[0]) {
@@ -216,9 +223,7 @@ int64_t sys_prctl(const uint64_t *a)
     case PR_SET_TIMERSLACK: /* only kept: timers are exact here */
         current()->timer_slack = (int64_t)a[1] > 0 ? a[1] : 0;
         return 0;
-    case PR_GET_TIMERSLACK:
-        return current()->timer_slack != 0 ? (int64_t)current()->timer_slack
-                                           : TIMER_SLACK_NS;
+    case PR_GET_TIMERSLACK: return prctl_slack(current());
     default: return prctl_process(current()->proc, a);
     }
 }

@@ -7,6 +7,8 @@
 #include "guest/core/sched.h"
 #include "guest/core/task.h"
 #include "guest/core/usercopy.h"
+#include "guest/fs/file.h"
+#include "guest/fs/path.h"
 #include "guest/sys/calls_proc.h"
 
 #define CAP_CHECKPOINT_RESTORE 40
@@ -107,20 +109,63 @@ int64_t sys_exit_group(const uint64_t *a)
     task_exit_group((int32_t)(a[0] & 0xff) << 8);
 }
 
-/* Threads share one process's files and directories here, so taking them
- * apart means something only when they are alone anyway. */
+/* What other processes share with this one becomes its own. */
+static int unshare_process(struct process *p, bool fs, bool files)
+{
+    struct fsctx *own_fs = NULL;
+    struct fdtable *own_files = NULL;
+
+    if (fs && __atomic_load_n(&p->fs->refs, __ATOMIC_ACQUIRE) > 1)
+        own_fs = fsctx_clone(p->fs);
+    else
+        fs = false;
+    if (files && __atomic_load_n(&p->files->refs, __ATOMIC_ACQUIRE) > 1)
+        own_files = fdtable_clone(p->files);
+    else
+        files = false;
+    bool failed = (fs && own_fs == NULL) || (files && own_files == NULL);
+    if (!failed) {
+        unsigned long flags = spin_lock_irq(&p->sig_lock);
+        struct fsctx *f = p->fs;
+        struct fdtable *t = p->files;
+        if (fs) {
+            p->fs = own_fs;
+            own_fs = f;
+        }
+        if (files) {
+            p->files = own_files;
+            own_files = t;
+        }
+        spin_unlock_irq(&p->sig_lock, flags);
+    }
+    if (own_fs != NULL)
+        fsctx_put(own_fs);
+    if (own_files != NULL)
+        fdtable_put(own_files);
+    return failed ? -ENOMEM : 0;
+}
+
+/* Threads share one process's files and directories here, so they cannot be
+ * taken apart for one of several. */
 int64_t sys_unshare(const uint64_t *a)
 {
-    uint64_t harmless = LX_CLONE_FS | LX_CLONE_FILES | LX_CLONE_SYSVSEM;
-    uint64_t alone = LX_CLONE_THREAD | LX_CLONE_SIGHAND | LX_CLONE_VM;
-    bool single = current()->proc->thread_count == 1;
+    const uint64_t own = LX_CLONE_FS | LX_CLONE_FILES;
+    const uint64_t alone = LX_CLONE_THREAD | LX_CLONE_SIGHAND | LX_CLONE_VM;
+    const uint64_t spaces = LX_CLONE_NEWNS | LX_CLONE_NEWCGROUP |
+                            LX_CLONE_NEWUTS | LX_CLONE_NEWIPC |
+                            LX_CLONE_NEWUSER | LX_CLONE_NEWPID |
+                            LX_CLONE_NEWNET | LX_CLONE_NEWTIME;
+    struct process *p = current()->proc;
+    bool single = p->thread_count == 1;
 
-    if ((a[0] & ~(harmless | alone)) != 0)
-        return -EPERM; /* namespaces */
-    if ((a[0] & alone) != 0 && !single)
+    if ((a[0] & ~(own | alone | spaces | LX_CLONE_SYSVSEM)) != 0)
         return -EINVAL;
-    return (a[0] & (LX_CLONE_FS | LX_CLONE_FILES)) != 0 && !single ? -EINVAL
-                                                                   : 0;
+    if ((a[0] & (alone | own)) != 0 && !single)
+        return -EINVAL;
+    if ((a[0] & spaces) != 0)
+        return -EPERM;
+    return unshare_process(p, (a[0] & LX_CLONE_FS) != 0,
+                           (a[0] & LX_CLONE_FILES) != 0);
 }
 
 /* --- ids --- */

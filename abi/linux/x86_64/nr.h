@@ -370,6 +370,7 @@
     X(process_mrelease, 448) \
     X(futex_waitv, 449) \
     X(set_mempolicy_home_node, 450) \
+    X(fchmodat2, 452)
 
 /* clang-format on */
 
