@@ -20,6 +20,7 @@
  *   ARCH_PHYSMAP          kernel address of paddr 0 (uint64_t expression)
  *   ARCH_KERNEL_END       first paddr after the kernel image (expression)
  *   ARCH_SIGSTACK_MIN     the least size of an alternate signal stack
+ *   ARCH_SEMID_PAD        1 if struct semid64_ds has words after its times
  *   ARCH_HAS_LEGACY_CALLS 1 if the table has open(2), fork(2), stat(2) ...
  *   ARCH_BREAK_FIRST      1 if an entry must be none, and flushed, before it
  *                         may name another page

@@ -134,6 +134,8 @@ static void exit_orphans(struct process *p)
 
 /* --- the process --- */
 
+void (*process_at_exit)(struct process *p);
+
 static _Noreturn void exit_kernel(const struct process *p)
 {
     int signo = p->exit_status & 0x7f;
@@ -183,6 +185,10 @@ static void exit_process(struct process *p)
     (void)timer_stop(&p->alarm);
     cputimer_exit(p);
     ptimer_exit(p);
+    void (*at_exit)(struct process * p) =
+        __atomic_load_n(&process_at_exit, __ATOMIC_RELAXED);
+    if (at_exit != NULL)
+        at_exit(p);
     exit_release(p);
     if (p->session->id == p->pid)
         tty_session_exit(p->session);

@@ -224,6 +224,8 @@ void task_unhash(struct task *t);
 void task_succeed(struct task *t, struct task *old);
 void task_free_stack(struct task *t); /* it will never run again */
 void process_init(void);              /* from sched_init */
+/* Called for each process that ends, once set, with no locks held. */
+extern void (*process_at_exit)(struct process *p);
 /* Call fn for each process; irq-safe lock held, so no sleeping. */
 void process_each(void (*fn)(struct process *p, void *arg), void *arg);
 void process_set_pgid(struct process *p, int32_t pgid);

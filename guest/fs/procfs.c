@@ -51,6 +51,7 @@ static const struct pseudo_node root_nodes[] = {
     PROC_REG("diskstats", 0444, proc_diskstats),
     PROC_REG("interrupts", 0444, proc_interrupts),
     PROC_DIR("sys", 0555, &proc_sys_dir),
+    PROC_DIR("sysvipc", 0555, &proc_sysvipc_dir),
     PROC_DIR("net", 0555, &proc_net_dir),
 };
 

@@ -43,6 +43,8 @@ proc_magic proc_exe_open, proc_cwd_open, proc_root_open;
 proc_show proc_cpuinfo, proc_meminfo, proc_kstat, proc_uptime, proc_loadavg,
     proc_version, proc_filesystems, proc_devices, proc_cgroups, proc_vmstat,
     proc_kcmdline, proc_partitions, proc_diskstats, proc_interrupts;
+/* sys/ipc.c */
+extern const struct pseudo_dir proc_sysvipc_dir;
 /* procfs_sys.c */
 extern const struct pseudo_dir proc_sys_dir;
 /* procfs_sysnet.c */

@@ -8,6 +8,7 @@
 #define SYS_CALLS_MM(X) \
     X(mmap) X(munmap) X(mprotect) X(mremap) X(madvise) X(brk) X(msync) \
     X(mincore) X(mlock) X(mlock2) X(munlock) X(mlockall) X(munlockall) \
+    X(shmget) X(shmat) X(shmdt) X(shmctl) \
     X(execve) X(execveat)
 
 #define SYS_CALLS_MM_LEGACY(X)

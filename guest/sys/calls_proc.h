@@ -24,6 +24,8 @@
     X(rt_sigreturn) X(sigaltstack) X(kill) X(tkill) X(tgkill) \
     X(pidfd_open) X(pidfd_send_signal) X(pidfd_getfd) X(kcmp) \
     X(process_vm_readv) X(process_vm_writev) \
+    X(semget) X(semop) X(semtimedop) X(semctl) \
+    X(msgget) X(msgsnd) X(msgrcv) X(msgctl) \
     X(getuid) X(geteuid) X(getgid) X(getegid) X(setuid) X(setgid) \
     X(setreuid) X(setregid) X(setresuid) X(setresgid) X(getresuid) \
     X(getresgid) X(setfsuid) X(setfsgid) X(getgroups) X(setgroups) \
