@@ -50,6 +50,17 @@ static struct net_dev *net_of(struct netif *n)
     return n->driver;
 }
 
+/* The doorbell, without the lock: it wakes the monitor, and where CPUs are few
+ * that runs instead of us, while the other CPU would spin for milliseconds. */
+static void net_kick(struct virtq *q)
+{
+    unsigned long flags = spin_lock_irq(&q->lock);
+    bool due = virtq_kick_due(q);
+    spin_unlock_irq(&q->lock, flags);
+    if (due)
+        virtq_doorbell(q);
+}
+
 /* --- in --- */
 
 static bool rx_post(struct net_dev *n, paddr_t page)
@@ -80,9 +91,7 @@ static void rx_refill(struct net_dev *n)
             break;
         }
     }
-    unsigned long flags = spin_lock_irq(&n->rx->lock);
-    virtq_kick(n->rx);
-    spin_unlock_irq(&n->rx->lock, flags);
+    net_kick(n->rx);
 }
 
 static void *rx_pop(struct net_dev *n, uint32_t *size)
@@ -159,6 +168,14 @@ static bool rx_frame(struct net_dev *n)
 
 static void tx_reclaim(struct net_dev *n);
 
+/* What was sent is freed by who sends next, or here when nothing comes in. */
+static void rx_idle_reclaim(struct net_dev *n)
+{
+    unsigned long flags = spin_lock_irq(&n->tx->lock);
+    tx_reclaim(n);
+    spin_unlock_irq(&n->tx->lock, flags);
+}
+
 static void rx_poll(struct net_work *w)
 {
     struct net_dev *n = CONTAINER_OF(w, struct net_dev, rx_work);
@@ -170,14 +187,12 @@ static void rx_poll(struct net_work *w)
     if (n->rx_posted < before / 2)
         n->rx_target = MIN(n->rx_target * 2, (unsigned)n->rx->size);
     rx_refill(n);
-    unsigned long flags = spin_lock_irq(&n->tx->lock);
-    tx_reclaim(n);
-    spin_unlock_irq(&n->tx->lock, flags);
     /* Interrupts only when a look finds nothing: who has just received is
      * likely to answer, and to be answered. */
     bool again = frames > 0;
     if (!again) {
-        flags = spin_lock_irq(&n->rx->lock);
+        rx_idle_reclaim(n);
+        unsigned long flags = spin_lock_irq(&n->rx->lock);
         again = !virtq_enable_irq(n->rx);
         if (again)
             virtq_disable_irq(n->rx);
@@ -311,10 +326,7 @@ static void net_send(struct netif *netif, struct packet *p)
 
 static void net_flush_tx(struct netif *netif)
 {
-    struct net_dev *n = net_of(netif);
-    unsigned long flags = spin_lock_irq(&n->tx->lock);
-    virtq_kick(n->tx);
-    spin_unlock_irq(&n->tx->lock, flags);
+    net_kick(net_of(netif)->tx);
 }
 
 static void tx_work(struct net_work *w)
@@ -322,8 +334,8 @@ static void tx_work(struct net_work *w)
     struct net_dev *n = CONTAINER_OF(w, struct net_dev, tx_work);
     unsigned long flags = spin_lock_irq(&n->tx->lock);
     tx_drain(n);
-    virtq_kick(n->tx);
     spin_unlock_irq(&n->tx->lock, flags);
+    net_kick(n->tx);
 }
 
 static void tx_interrupt(struct virtq *q)

@@ -86,25 +86,26 @@ int virtq_add(struct virtq *q, const struct virtq_buf *bufs, unsigned out,
     return 0;
 }
 
-void virtq_kick(struct virtq *q)
+bool virtq_kick_due(struct virtq *q)
 {
     uint16_t before = q->signalled, now = q->avail_idx;
     if (before == now)
-        return;
+        return false;
     q->signalled = now;
     /* idx must be visible before we read what the device asks for (its side:
      * it writes avail_event, then reads idx once more). */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    bool wanted;
     if (has_event_idx(q)) {
         uint16_t event = __atomic_load_n(avail_event(q), __ATOMIC_RELAXED);
-        wanted = (uint16_t)(now - event - 1) < (uint16_t)(now - before);
-    } else {
-        const struct virtq_used *u = q->used;
-        wanted = (__atomic_load_n(&u->flags, __ATOMIC_RELAXED) &
-                  USED_NO_NOTIFY) == 0;
+        return (uint16_t)(now - event - 1) < (uint16_t)(now - before);
     }
-    if (wanted)
+    const struct virtq_used *u = q->used;
+    return (__atomic_load_n(&u->flags, __ATOMIC_RELAXED) & USED_NO_NOTIFY) == 0;
+}
+
+void virtq_kick(struct virtq *q)
+{
+    if (virtq_kick_due(q))
         virtq_doorbell(q);
 }
 
