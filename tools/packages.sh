@@ -14,7 +14,8 @@ declare -A GROUP=(
         runc crun skopeo umoci docker-registry apache2-utils openssl golang-go rustc libclang-rt-14-dev gcovr qemu-system-x86
         qemu-system-common cpio kmod musl-tools iproute2 util-linux strace nftables tcpdump
         device-tree-compiler e2fsprogs mmdebstrap lintian binutils zstd xz-utils bzip2"
-    [bench]="podman runc crun hyperfine skopeo umoci docker-registry containerd"
+    [bench]="podman runc crun hyperfine skopeo umoci docker-registry containerd
+        iperf3 wrk redis-tools iproute2 nftables util-linux"
 )
 missing=()
 for group in "$@"; do
