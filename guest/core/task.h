@@ -83,7 +83,9 @@ struct task {
     uint64_t timer_slack_of;     /* its creator's; 0: 50 us */
     int32_t exit_code;           /* wait status of this thread */
     bool exiting;
-    struct { /* restart_syscall(2), for nanosleep and the like */
+    bool hands_over; /* who it wakes runs on its CPU: sched.c */
+    bool leave;      /* rq.lock: no CPU shall halt in its context */
+    struct {         /* restart_syscall(2), for nanosleep and the like */
         int64_t (*fn)(struct task *t);
         uint64_t arg[5];
     } restart;

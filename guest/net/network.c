@@ -3,6 +3,7 @@
 #include "abi/linux/errno.h"
 
 #include "guest/arch/arch.h"
+#include "guest/core/cpu.h"
 #include "guest/core/sched.h"
 #include "guest/core/task.h"
 #include "guest/net/inet.h"
@@ -70,9 +71,17 @@ static struct net_work *work_take(void)
     return w;
 }
 
+/* Somebody waits for this CPU. */
+static bool net_in_the_way(void)
+{
+    return __atomic_load_n(&arch_this_cpu()->rq.count, __ATOMIC_RELAXED) != 0;
+}
+
 static void net_main(void *arg)
 {
+    unsigned rounds = 0;
     (void)arg;
+    current()->hands_over = true;
     for (;;) {
         sched_prepare(TASK_DEADLY);
         struct net_work *w = work_take();
@@ -83,7 +92,13 @@ static void net_main(void *arg)
         sched_unprepare();
         w->fn(w); /* may free it */
         net_flush();
-        sched_point();
+        /* Whom it woke runs on this CPU when the work is done, or now if there
+         * is more: then this thread goes to one that is idle. */
+        rounds = net_in_the_way() ? rounds + 1 : 0;
+        if (rounds > 1)
+            sched_yield();
+        else
+            sched_point();
     }
 }
 

@@ -6,7 +6,9 @@ namespaces of our own, and are asked in turns:
 
   clients, limpet0 172.17.0.1/16 -- tap --> VMs
            base0  10.88.0.1/24   -- veth -> runc in namespaces, nftables NAT
-"""
+
+On a machine with other work: chrt -r 1 net.py ..., then all of it but the start
+is at real-time priority, on both sides."""
 import glob
 import json
 import os
@@ -76,7 +78,18 @@ def schedstat(pid):
     return total
 
 
+RT = os.sched_getscheduler(0) == os.SCHED_RR
+
+
 class Side:
+    def promote(self):
+        """To our priority, which a cgroup of its own cannot have."""
+        for pid in self.pids() if RT else ():
+            with open("/sys/fs/cgroup/cpu/cgroup.procs", "w") as f:
+                f.write(str(pid))
+            for tid in os.listdir(f"/proc/{pid}/task"):
+                os.sched_setscheduler(int(tid), os.SCHED_RR, os.sched_param(1))
+
     def cpu(self):
         return sum(schedstat(p) for p in self.pids())
 
@@ -146,7 +159,7 @@ addr add {self.ip}/24 dev eth0
 link set eth0 up
 route add default via 10.88.0.1
 E
-            exec runc --root {WORK}/runc run -b {bundle.path} {self.ns}"""], stdout=subprocess.DEVNULL,
+            exec chrt -o 0 runc --root {WORK}/runc run -b {bundle.path} {self.ns}"""], stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
 
     def pids(self):
@@ -171,6 +184,8 @@ def until_open(side, port, seconds=20):
     while time.monotonic() < end:
         try:
             socket.create_connection((side.ip, port), 1).close()
+            time.sleep(0.3)  # for its workers
+            side.promote()
             return
         except OSError:
             time.sleep(0.02)
@@ -272,6 +287,7 @@ def between(base, vm):
         return [received(["ip", "netns", "exec", peer.ns, *words])]
     with Runc("iperf3", ["sleep", "1000"]) as peer:
         time.sleep(0.5)
+        peer.promote()
         b, a = turns((base, vm), other)
     line("net.stream.between", a[0], "Gbit/s", a[0] / b[0], f"VM to VM; runc {b[0]:.1f}")
 
@@ -282,6 +298,7 @@ def udp():
     words = ["/bench-udp", "serve", "7"]
     with Runc("nginx", words) as base, Vm("nginx", words) as vm:
         time.sleep(1)
+        base.promote()
         b, a = turns((base, vm), ask)
     line("net.udp.turn", a[0], "us", a[0] / b[0], f"64 bytes to an echo and back; runc {b[0]:.1f}")
     line("net.udp.p99", a[1], "us", a[1] / b[1], f"runc {b[1]:.1f}")
@@ -289,7 +306,8 @@ def udp():
 
 def answers(ip):
     try:
-        with socket.create_connection((ip, 80), 1) as s:
+        with socket.create_connection((ip, 80), 0.02) as s:
+            s.settimeout(1)
             s.sendall(b"GET / HTTP/1.0\r\n\r\n")
             return s.recv(99).startswith(b"HTTP/1.1 200")
     except OSError:
@@ -301,7 +319,7 @@ def starts():
         start = time.monotonic()
         if kind is Vm:
             ip = "172.17.9.9"
-            p = subprocess.Popen([LIMPET, "run", "--rm", "--name", "first", "--network", "bridge", "--ip", ip,
+            p = subprocess.Popen(["chrt", "-o", "0", LIMPET, "run", "--rm", "--name", "first", "--network", "bridge", "--ip", ip,
                                   "oci:" + image("nginx")[0], *NGINX_RUN], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         else:
             side = Runc("nginx", NGINX_RUN, prepared.pop())
