@@ -8,6 +8,19 @@ add_test(NAME net_flood COMMAND ${Python3_EXECUTABLE}
 set_tests_properties(net_flood PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
   ENVIRONMENT "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;PYTHONDONTWRITEBYTECODE=1")
 
+# TCP over a bad path.
+add_executable(net_impair ${CMAKE_CURRENT_LIST_DIR}/impair.c)
+target_link_libraries(net_impair PRIVATE limpet_host)
+if(NOT LIMPET_INSTRUMENTED) # its flow runs in a VM: static
+  add_executable(net_flow ${CMAKE_CURRENT_LIST_DIR}/flow.c)
+  target_link_libraries(net_flow PRIVATE limpet_host)
+  target_link_options(net_flow PRIVATE -static)
+  add_test(NAME net_loss COMMAND ${Python3_EXECUTABLE}
+    ${CMAKE_CURRENT_LIST_DIR}/loss_test.py)
+  set_tests_properties(net_loss PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 400 LABELS slow
+    ENVIRONMENT "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;LIMPET_NET_TOOLS=${CMAKE_BINARY_DIR}/bin;PYTHONDONTWRITEBYTECODE=1")
+endif()
+
 # The rules of the host, with Linux in a namespace in the place of a VM.
 add_executable(net_standin ${CMAKE_CURRENT_LIST_DIR}/standin.c)
 target_link_libraries(net_standin PRIVATE limpet_host jansson)
