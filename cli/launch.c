@@ -2,12 +2,14 @@
 #include "cli/launch.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "base/auto.h"
@@ -354,7 +356,12 @@ static int launch_run(struct launch *l, const struct run_opts *o, struct err *e)
     if (missing[0] != '\0')
         (void)dprintf(l->vm.vmm_log,
                       "limpet: this host refuses the monitor %s\n", missing);
-    return 0;
+    code = network_wait(&l->network, e);
+    if (code < 0) {
+        (void)kill(l->pid, SIGKILL);
+        (void)waitpid(l->pid, NULL, 0);
+    }
+    return code;
 }
 
 static void launch_close(int *fd)

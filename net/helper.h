@@ -31,3 +31,6 @@ int helper_send(int fd, const struct helper_msg *m, int pass);
 /* --- jail.c --- */
 /* Give everything up but what a proxy needs. `empty` becomes the root. */
 int jail_enter(int empty, struct err *e);
+/* The same for a process that has all it needs: no files and no new sockets;
+ * without root it keeps its user. It may end `victim` (a pid; 0: nobody). */
+int jail_shut(int victim, struct err *e);

@@ -7,6 +7,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -41,7 +42,7 @@ static const uint32_t jail_calls[] = {
 
 enum {
     JAIL_CALLS = ARRAY_COUNT(jail_calls),
-    JAIL_PROGRAM = 2 * JAIL_CALLS + 16
+    JAIL_PROGRAM = 2 * JAIL_CALLS + 24
 };
 
 static struct sock_filter jail_load(size_t offset)
@@ -61,7 +62,8 @@ static struct sock_filter jail_if(uint32_t value)
     return (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
 }
 
-static int jail_filter(struct err *e)
+/* `sockets`: new ones, of the Internet families. `victim`: may be killed. */
+static int jail_filter(bool sockets, uint32_t victim, struct err *e)
 {
     struct sock_filter f[JAIL_PROGRAM];
     unsigned short n = 0;
@@ -74,6 +76,16 @@ static int jail_filter(struct err *e)
         f[n++] = jail_if(jail_calls[i]);
         f[n++] = jail_return(SECCOMP_RET_ALLOW);
     }
+    if (victim != 0) {
+        f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+                                              SYS_kill, 0, 4);
+        f[n++] = jail_load(offsetof(struct seccomp_data, args));
+        f[n++] = jail_if(victim);
+        f[n++] = jail_return(SECCOMP_RET_ALLOW);
+        f[n++] = jail_return(SECCOMP_RET_KILL_PROCESS);
+    }
+    if (!sockets)
+        f[n++] = jail_return(SECCOMP_RET_KILL_PROCESS);
     f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket,
                                           1, 0);
     f[n++] = jail_return(SECCOMP_RET_KILL_PROCESS);
@@ -113,6 +125,18 @@ static int jail_drop_ids(struct err *e)
     return 0;
 }
 
+static int jail_close(bool drop, bool sockets, uint32_t victim, struct err *e)
+{
+    int code = drop ? jail_drop_ids(e) : 0;
+    if (code < 0)
+        return code;
+    jail_limit();
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        return err_set(e, -errno, "prctl: %s", strerror(errno));
+    return jail_filter(sockets, victim, e);
+}
+
 int jail_enter(int empty, struct err *e)
 {
     /* What else there is to see: nothing, from an empty directory. */
@@ -120,12 +144,10 @@ int jail_enter(int empty, struct err *e)
     if (fchdir(empty) < 0 || chroot(".") < 0 || chdir("/") < 0)
         return err_set(e, -errno, "chroot: %s", strerror(errno));
     (void)close(empty);
-    int code = jail_drop_ids(e);
-    if (code < 0)
-        return code;
-    jail_limit();
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-        return err_set(e, -errno, "prctl: %s", strerror(errno));
-    return jail_filter(e);
+    return jail_close(true, true, 0, e);
+}
+
+int jail_shut(int victim, struct err *e)
+{
+    return jail_close(geteuid() == 0, false, (uint32_t)victim, e);
 }

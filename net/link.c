@@ -23,6 +23,7 @@
 struct link_reader {
     struct nl_reader r; /* first */
     struct link_info *out;
+    bool first; /* of many that will do */
     bool found;
 };
 
@@ -37,6 +38,24 @@ static void link_read_kind(const struct nl_attr *info, struct link_info *out)
                            (const char *)a.data);
 }
 
+static void link_read_attr(const struct nl_attr *a, struct link_info *out)
+{
+    if (a->type == IFLA_MTU)
+        out->mtu = nl_attr_u32(a);
+    else if (a->type == IFLA_MASTER)
+        out->master = (int)nl_attr_u32(a);
+    else if (a->type == IFLA_ADDRESS && a->size == sizeof(out->mac))
+        memcpy(out->mac, a->data, a->size);
+    else if (a->type == IFLA_IFNAME)
+        (void)snprintf(out->name, sizeof(out->name), "%.*s", (int)a->size,
+                       (const char *)a->data);
+    else if (a->type == IFLA_IFALIAS)
+        (void)snprintf(out->alias, sizeof(out->alias), "%.*s", (int)a->size,
+                       (const char *)a->data);
+    else if (a->type == IFLA_LINKINFO)
+        link_read_kind(a, out);
+}
+
 static void link_take(struct nl_reader *r, uint16_t type, const uint8_t *data,
                       size_t size)
 {
@@ -46,24 +65,18 @@ static void link_take(struct nl_reader *r, uint16_t type, const uint8_t *data,
     if (type != RTM_NEWLINK || size < sizeof(h))
         return;
     memcpy(&h, data, sizeof(h));
-    l->found = true;
-    *l->out = (struct link_info){.index = h.ifi_index,
-                                 .up = (h.ifi_flags & IFF_UP) != 0};
+    struct link_info i = {.index = h.ifi_index,
+                          .up = (h.ifi_flags & IFF_UP) != 0,
+                          .loopback = (h.ifi_flags & IFF_LOOPBACK) != 0};
     data += sizeof(h);
     size -= sizeof(h);
-    while (nl_attr_next(&data, &size, &a)) {
-        if (a.type == IFLA_MTU)
-            l->out->mtu = nl_attr_u32(&a);
-        else if (a.type == IFLA_MASTER)
-            l->out->master = (int)nl_attr_u32(&a);
-        else if (a.type == IFLA_ADDRESS && a.size == sizeof(l->out->mac))
-            memcpy(l->out->mac, a.data, a.size);
-        else if (a.type == IFLA_IFALIAS)
-            (void)snprintf(l->out->alias, sizeof(l->out->alias), "%.*s",
-                           (int)a.size, (const char *)a.data);
-        else if (a.type == IFLA_LINKINFO)
-            link_read_kind(&a, l->out);
-    }
+    while (nl_attr_next(&data, &size, &a))
+        link_read_attr(&a, &i);
+    if (l->first &&
+        (l->found || i.loopback || !i.up || strcmp(i.kind, "tun") == 0))
+        return;
+    l->found = true;
+    *l->out = i;
 }
 
 static int link_get(struct nl *n, const char *name, int index,
@@ -82,6 +95,16 @@ static int link_get(struct nl *n, const char *name, int index,
 int link_find(struct nl *n, const char *name, struct link_info *out)
 {
     return link_get(n, name, 0, out);
+}
+
+int link_find_first(struct nl *n, struct link_info *out)
+{
+    const struct ifinfomsg h = {0};
+    struct link_reader r = {.r = {link_take}, .out = out, .first = true};
+    struct nl_msg m = {0};
+    nl_begin(n, &m, RTM_GETLINK, NLM_F_DUMP, &h, sizeof(h));
+    int code = nl_dump(n, &m, &r.r);
+    return code < 0 ? code : r.found ? 0 : -ENODEV;
 }
 
 struct route_reader {

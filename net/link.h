@@ -16,9 +16,10 @@ enum { LINK_ALIAS_SIZE = 128, LINK_ROUTES_MAX = 512 };
 
 struct link_info {
     int index;
+    char name[IFNAMSIZ];
     int master; /* index of its bridge, or 0 */
     uint32_t mtu;
-    bool up;
+    bool up, loopback;
     uint8_t mac[6];
     char kind[16];               /* "bridge", "tun", "" */
     char alias[LINK_ALIAS_SIZE]; /* who made it, or "" */
@@ -26,6 +27,10 @@ struct link_info {
 
 /* -ENODEV without a message if there is none. */
 int link_find(struct nl *n, const char *name, struct link_info *out);
+
+/* The first interface that is up and neither loopback nor a tap. -ENODEV
+ * without a message if there is none. */
+int link_find_first(struct nl *n, struct link_info *out);
 
 /* A bridge that is up, with what only a link of ours has: `alias`. */
 int link_add_bridge(struct nl *n, const char *name, const char *alias,
@@ -56,6 +61,18 @@ struct link_routes {
     uint32_t uplink_mtu;
 };
 int link_read_routes(struct nl *n, struct link_routes *out, struct err *e);
+
+/* What an interface has: addresses for the world, and its routers. */
+struct link_plan {
+    unsigned addr_count;
+    struct net_addr addr[NET_ADDRS_MAX]; /* IPv4 first; with their prefixes */
+    bool default4, default6;             /* it has a default route */
+    bool has_gateway4, has_gateway6;     /* that leads to a router */
+    struct net_addr gateway4, gateway6;
+};
+/* Of interface `index`; 0: of those that the default routes lead to. */
+int link_read_plan(struct nl *n, int index, struct link_plan *out,
+                   struct err *e);
 
 /* /proc/sys/net/DIR[/NAME]/LEAF: write (0 or -errno), or read a digit (-1). */
 int link_sysctl(const char *dir, const char *name, const char *leaf,

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/parse.h"
 #include "supervisor/network_bridge.h"
+#include "supervisor/network_user.h"
 
 #define RATE_MIN UINT64_C(8000) /* bits a second */
 #define RATE_MAX UINT64_C(1000000000000)
@@ -203,19 +204,23 @@ int network_add_egress(struct network_options *o, const char *text,
 /* ---- modes ---- */
 
 static int attach_tap(const struct network_want *w, const char *name,
-                      struct net_iface *i, struct err *e)
+                      const struct network_vm *vm, struct net_iface *i,
+                      struct err *e)
 {
     (void)w;
+    (void)vm;
     i->frames = NET_FRAMES_TAP;
     i->fd = net_tap_open(name, &i->mtu, e);
     return i->fd < 0 ? i->fd : 0;
 }
 
 static int attach_fd(const struct network_want *w, const char *number,
-                     struct net_iface *i, struct err *e)
+                     const struct network_vm *vm, struct net_iface *i,
+                     struct err *e)
 {
     uint64_t n;
     (void)w;
+    (void)vm;
     if (parse_u64(number, 3, INT32_MAX, &n) < 0)
         return err_set(e, -EINVAL,
                        "--network fd:%.16s: must be the number of an open "
@@ -239,11 +244,15 @@ static int attach_fd(const struct network_want *w, const char *number,
 static const struct network_mode {
     const char *name;
     bool argument;
+    bool egress; /* it holds what --egress says */
     int (*attach)(const struct network_want *w, const char *argument,
-                  struct net_iface *i, struct err *e);
+                  const struct network_vm *vm, struct net_iface *i,
+                  struct err *e);
 } network_modes[] = {
-    {"tap", true, attach_tap},
-    {"fd", true, attach_fd},
+    {"user", false, true, network_attach_user},
+    {"tap", true, false, attach_tap},
+    {"fd", true, false, attach_fd},
+    {"netns", true, false, network_attach_netns},
 };
 
 static const struct network_mode *mode_find(const char *text,
@@ -305,18 +314,24 @@ static int attach_one(struct network *n, const struct network_want *w,
     const struct network_mode *m = mode_find(w->mode, &argument);
     if (m == NULL && strchr(w->mode, ':') != NULL)
         return err_set(e, -EINVAL,
-                       "--network %s: there are none, tap:NAME, fd:N and the "
-                       "names of networks",
+                       "--network %s: there are none, user, tap:NAME, fd:N, "
+                       "netns:PATH and the names of networks",
+                       w->mode);
+    if (m != NULL && !m->egress && vm->options->limited)
+        return err_set(e, -EINVAL,
+                       "--egress: nothing of limpet's holds it on --network "
+                       "%s: use bridge or user",
                        w->mode);
     if (n->count == NET_IFACES_MAX)
         return err_set(e, -E2BIG, "--network: more than %d", NET_IFACES_MAX);
     struct net_iface *i = &n->iface[n->count];
     struct network_vm own = *vm;
+    own.passt = &n->passt;
     *i = (struct net_iface){.fd = -1};
     own.slot = n->count;
     (void)snprintf(i->name, sizeof(i->name), "eth%u", n->count);
     memcpy(n->mode[n->count++], w->mode, sizeof(w->mode));
-    int code = m != NULL ? m->attach(w, argument, i, e)
+    int code = m != NULL ? m->attach(w, argument, &own, i, e)
                          : network_attach_bridge(w, &own, i, e);
     if (code < 0)
         return code;
@@ -342,10 +357,16 @@ int network_attach(struct network *n, const struct network_want *w,
     if (vm->options->ports.count > 0 && !vm->options->published) {
         network_detach(n);
         return err_set(e, -EINVAL,
-                       "-p: ports can be published on bridge and on networks "
-                       "made by limpet network create: use --network bridge");
+                       "-p: ports can be published on bridge, on networks "
+                       "made by limpet network create, and on user: use "
+                       "--network bridge, or user without root");
     }
     return 0;
+}
+
+int network_wait(struct network *n, struct err *e)
+{
+    return user_wait(&n->passt, e);
 }
 
 void network_detach(struct network *n)
@@ -355,6 +376,7 @@ void network_detach(struct network *n)
             (void)close(n->iface[i].fd);
         n->iface[i].fd = -1;
     }
+    (void)user_wait(&n->passt, NULL); /* it ends with its socket */
     n->count = 0;
 }
 

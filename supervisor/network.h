@@ -10,6 +10,7 @@
 
 #include "net/net.h"
 #include "net/port.h"
+#include "net/user.h"
 
 struct err;
 
@@ -17,7 +18,7 @@ enum { NETWORK_MODE_SIZE = 128 };
 
 /* One --network, as the user said it. */
 struct network_want {
-    char mode[NETWORK_MODE_SIZE]; /* "none", "tap:NAME", "fd:N", a network */
+    char mode[NETWORK_MODE_SIZE]; /* "none", "user", "tap:NAME", a network */
     bool has_mac;
     struct net_iface said; /* what is not 0 was said; fd is not used */
 };
@@ -44,6 +45,7 @@ struct network_vm {
     int root;            /* directory fd of ROOT */
     struct network_options *options;
     unsigned slot; /* number of the interface; network_attach() counts */
+    struct user_start *passt; /* network_attach()'s */
 };
 
 /* The network of a run without --network: LIMPET_NETWORK, or the default. */
@@ -59,6 +61,7 @@ struct network {
     unsigned count;
     struct net_iface iface[NET_IFACES_MAX];       /* fds owned */
     char mode[NET_IFACES_MAX][NETWORK_MODE_SIZE]; /* as said */
+    struct user_start passt;                      /* of --network user */
 };
 
 /* "MODE[,KEY=VALUE...]" of --network. -EINVAL with a message. */
@@ -75,6 +78,8 @@ int network_set(struct network_want *w, const char *key, const char *value,
 /* Make what was wanted; on failure nothing is left. `count` may be 0. */
 int network_attach(struct network *n, const struct network_want *w,
                    unsigned count, const struct network_vm *vm, struct err *e);
+/* Everything works: what starts beside the VM (passt) has started. */
+int network_wait(struct network *n, struct err *e);
 /* The launcher's part ends: fds are closed, what they stand for stays. */
 void network_detach(struct network *n);
 

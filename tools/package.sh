@@ -85,7 +85,7 @@ Maintainer: $(sed -n 's/^ -- \(.*>\)  .*/\1/p;T;q' tools/package/changelog)
 Installed-Size: $(find "$stage/usr" -type f -printf '%s\n' | awk '{n += int(($1 + 1023) / 1024)} END {print n}')
 Depends: $need
 Recommends: ca-certificates
-Suggests: qemu-system-x86, qemu-system-arm
+Suggests: nftables, passt, qemu-system-x86, qemu-system-arm
 Section: admin
 Priority: optional
 Description: run OCI images, each in its own micro-VM

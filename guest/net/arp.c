@@ -48,7 +48,8 @@ void arp_announce(struct netif *n, const struct ip_addr *addr)
     arp_send(n, &a, ARP_REQUEST, NULL);
 }
 
-/* May `a` be a neighbour's: in a prefix of ours, and nobody special? */
+/* May `a` be a neighbour's: in a prefix of ours or on a route without a
+ * gateway, and nobody special? */
 static bool on_link(struct netif *n, const struct ip_addr *a)
 {
     bool found = false;
@@ -62,7 +63,9 @@ static bool on_link(struct netif *n, const struct ip_addr *a)
                 ip_prefix_equal(&na->addr, a, na->prefix + 96u);
     }
     spin_unlock(&n->lock);
-    return found;
+    struct ip_route via;
+    return found ||
+           (ip_route(&via, a, NULL, n->index) == 0 && ip_equal(&via.hop, a));
 }
 
 static bool arp_valid(const struct arp_packet *a)

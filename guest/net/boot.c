@@ -3,6 +3,7 @@
 #include "guest/net/boot.h"
 
 #include "abi/boot.h"
+#include "abi/linux/errno.h"
 #include "abi/linux/netdev.h"
 
 #include "guest/core/klib.h"
@@ -47,7 +48,20 @@ static void add_gateway(const struct netif *n, const struct boot_addr *b)
                       .scope = LX_RT_SCOPE_UNIVERSE,
                       .type = LX_RTN_UNICAST};
     r.src = r.dst; /* any */
-    int e = route_add(&r);
+    int e = -ENETUNREACH;
+    if (!ip_is4(&gateway) || !ip_is_link_local(&gateway))
+        e = route_add(&r);
+    if (e == -ENETUNREACH) {
+        /* The host says that it is a neighbour, whatever the prefix is. */
+        struct route near = r;
+        near.dst = gateway;
+        near.bits = ip_is4(&gateway) ? 32 : 128;
+        near.gateway = r.dst; /* none */
+        near.scope = LX_RT_SCOPE_LINK;
+        e = route_add(&near);
+        if (e == 0)
+            e = route_add(&r);
+    }
     if (e < 0)
         klog(KLOG_ERROR, "%s: gateway cannot be used: error %d", n->name, -e);
 }

@@ -30,3 +30,11 @@ add_test(NAME net_bridge COMMAND ${Python3_EXECUTABLE}
   ${CMAKE_CURRENT_LIST_DIR}/bridge_test.py)
 set_tests_properties(net_bridge PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 400 LABELS slow
   ENVIRONMENT "LIMPET=$<TARGET_FILE:limpet>;FAKE=${CMAKE_BINARY_DIR}/standin;NETD=$<TARGET_FILE:limpet-net>;PYTHONDONTWRITEBYTECODE=1;PYTHONPATH=${CMAKE_SOURCE_DIR}/tests/cli")
+
+# Without root, and in the place of an interface of another namespace.
+foreach(name user netns)
+  add_test(NAME net_${name} COMMAND ${Python3_EXECUTABLE}
+    ${CMAKE_CURRENT_LIST_DIR}/${name}_test.py)
+  set_tests_properties(net_${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
+    ENVIRONMENT "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;PYTHONDONTWRITEBYTECODE=1")
+endforeach()

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""netns_test.py [NAME...]: --network netns:PATH, a VM in the place of an
+interface of another namespace, as CNI plugins prepare it:
+
+  the test's namespace            namespace "pod"                     VM
+  p0 10.88.0.1/24  <---veth--->  eth0 10.88.0.2/24 <-tc-> limpet <--> eth0, the same
+     fd88::1/64                       fd88::2/64                      MAC and addresses
+
+Needs root, /dev/kvm, /dev/net/tun and tc.
+"""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+BIN = os.path.abspath(os.environ["LIMPET_BIN"])
+IMAGES = os.path.abspath(os.environ.get("LIMPET_IMAGES", "build/images"))
+BUSYBOX = f"oci:{IMAGES}/busybox"
+POD = "pod%d" % os.getpid()
+MAC = "02:aa:00:00:00:07"
+
+
+def missing():
+    if os.geteuid() != 0:
+        return "needs root for network namespaces"
+    for path in ("/dev/kvm", "/dev/net/tun"):
+        try:
+            os.close(os.open(path, os.O_RDWR))
+        except OSError as e:
+            return f"{path}: {e.strerror}"
+    if not shutil.which("tc"):
+        return "tc is not installed: apt-get install iproute2"
+    if not os.path.exists(f"{IMAGES}/busybox/index.json"):
+        return f"{IMAGES}/busybox is not there: tests/fixtures/make-images.sh makes it"
+    return None
+
+
+def sh(text, **kw):
+    kw.setdefault("timeout", 30)
+    return subprocess.run(["sh", "-c", text], capture_output=True, text=True, **kw)
+
+
+def must(text, **kw):
+    p = sh(text, **kw)
+    assert p.returncode == 0, (text, p)
+    return p.stdout
+
+
+def pod(text):
+    return must(f"ip netns exec {POD} sh -c '{text}'")
+
+
+def make_pod(addr="10.88.0.2/24", routes="ip route add default via 10.88.0.1"):
+    must(f"""ip link del p0 2>/dev/null; ip netns del {POD} 2>/dev/null; ip netns add {POD}
+    ip link add p0 type veth peer name eth0 netns {POD}
+    ip addr add 10.88.0.1/24 dev p0; ip -6 addr add fd88::1/64 dev p0 nodad; ip link set p0 mtu 1400 up""")
+    pod(f"ip link set lo up; ip link set eth0 address {MAC} mtu 1400 up; ip addr add {addr} dev eth0; "
+        f"ip -6 addr add fd88::2/64 dev eth0 nodad; {routes}; ip -6 route add default via fd88::1")
+
+
+class Vm:
+    def __init__(self, store, script, path=None, name="vm"):
+        self.store, self.name = store, name
+        p = limpet(store, "run", "-d", "--name", name, "--network", f"netns:{path or POD}", BUSYBOX, "sh", "-c",
+                   script + "; echo ready; sleep 1000")
+        assert p.returncode == 0, p
+        self.id = p.stdout.strip()
+        with open(f"{store}/vms/{self.id}/lock") as f:
+            self.pid = int(f.read())
+        wait_for(lambda: "ready" in self.log())
+
+    def log(self):
+        return limpet(self.store, "logs", self.name).stdout
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        limpet(self.store, "rm", "-f", self.name)
+
+
+def limpet(store, verb, *args):
+    return subprocess.run([BIN + "/limpet", verb, "--root", store, *args], capture_output=True, text=True, timeout=60,
+                          stdin=subprocess.DEVNULL)
+
+
+def wait_for(done, seconds=15):
+    end = time.time() + seconds
+    while not done():
+        assert time.time() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def clean():
+    """Nothing of ours in the namespace, and its own interface works again."""
+    wait_for(lambda: "ingress" not in pod("tc qdisc") and "limpet" not in pod("ip link"))
+
+
+def ping(to, *flags):
+    p = subprocess.run(["ping", "-c", "3", "-i", "0.2", "-W", "5", *flags, to], capture_output=True, text=True)
+    assert p.returncode == 0 and " 0% packet loss" in p.stdout, p
+
+
+def get(addr, path):
+    s = socket.create_connection((addr, 80), 10)
+    s.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+    data = b""
+    while part := s.recv(1 << 20):
+        data += part
+    return data.split(b"\r\n\r\n", 1)[1]
+
+
+def test_in_its_place(store):
+    with Vm(store, "ip addr; ip route; dd if=/dev/urandom of=/tmp/big bs=1M count=8; md5sum /tmp/big; httpd -h /tmp") as vm:
+        log = vm.log()
+        for want in (MAC, "10.88.0.2/24", "fd88::2/64", "mtu 1400", "default via 10.88.0.1"):
+            assert want in log, log
+        for to in ("10.88.0.2", "fd88::2"):
+            ping(to)
+            ping(to, "-s", "5000")
+        import hashlib
+        assert hashlib.md5(get("10.88.0.2", "/big")).hexdigest() in log
+        assert get("fd88::2", "/big") == get("10.88.0.2", "/big")
+        assert MAC in must("ip neigh show dev p0")
+        shown = must(f"cat '{store}/vms/{vm.id}/config.json'")
+        assert '"10.88.0.2/24"' in shown, shown
+    clean()
+    ping("10.88.0.2")  # the namespace itself again
+
+
+def test_outward(store):
+    s = socket.create_server(("10.88.0.1", 8000))
+    u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    u.bind(("10.88.0.1", 53))
+    s.settimeout(20)
+    u.settimeout(20)
+    with Vm(store, "echo over-tcp | nc 10.88.0.1 8000 & nslookup -type=a x.test 10.88.0.1 >/dev/null 2>&1 & true"):
+        c, peer = s.accept()
+        assert peer[0] == "10.88.0.2" and c.recv(99) == b"over-tcp\n"
+        assert b"\1x\4test\0" in u.recvfrom(999)[0]
+    clean()
+
+
+def test_router_elsewhere(store):
+    """As Calico has it: one address, and a router that is on the link all the same."""
+    make_pod("10.88.0.2/32", "ip route add 169.254.1.1 dev eth0; ip route add default via 169.254.1.1")
+    must("echo 1 > /proc/sys/net/ipv4/conf/p0/proxy_arp; echo 1 > /proc/sys/net/ipv4/ip_forward; ip addr add 169.254.1.1/32 dev p0")
+    with Vm(store, "ip route; ping -c 1 -W 5 10.88.0.1") as vm:
+        assert "default via 169.254.1.1" in vm.log() and " 0% packet loss" in vm.log(), vm.log()
+        ping("10.88.0.2")
+    clean()
+    make_pod()
+
+
+def test_end(store):
+    """kill -9 of the monitor or the guard, or both; and the next one comes."""
+    for victims in ("monitor", "guard", "both"):
+        with Vm(store, "true") as vm:
+            guards = [int(p) for p in os.listdir("/proc") if p.isdigit() and is_guard(p)]
+            assert len(guards) == 1, guards
+            for pid in {"monitor": [vm.pid], "guard": guards, "both": [*guards, vm.pid]}[victims]:
+                os.kill(pid, signal.SIGKILL)
+            if victims == "guard":
+                ping("10.88.0.2")
+        if victims == "monitor":
+            clean()
+        wait_for(lambda: "limpet" not in pod("ip link"))
+    with Vm(store, "true"):  # over what the last one left
+        ping("10.88.0.2")
+    clean()
+
+
+def is_guard(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline") as f:
+            return f.read().startswith("limpet-net\0guard") and \
+                os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat(f"/run/netns/{POD}").st_ino
+    except OSError:
+        return False
+
+
+def test_refused(store):
+    def refused(path, want, *flags):
+        p = limpet(store, "run", "--rm", "--network", f"netns:{path}", *flags, BUSYBOX, "true")
+        assert p.returncode == 125 and want in p.stderr, (path, p)
+
+    before = must("ip -d link; tc qdisc; ip addr")
+    refused("/proc/self/ns/net", "the host's own namespace")
+    refused(f"/proc/{os.getpid()}/ns/net", "the host's own namespace")
+    refused("/proc/self/ns/uts", "not a network namespace")
+    refused("/etc/passwd", "not a network namespace")
+    refused("nobody-made-it", "No such file")
+    refused(POD + ",ip=10.0.0.1/24", "those of the interface")
+    refused(POD, "--egress", "--egress", "none")
+    refused(POD, "-p:", "-p", "80:80")
+    assert must("ip -d link; tc qdisc; ip addr") == before
+    with Vm(store, "true"):
+        refused("/run/netns/" + POD, "has taken it")
+        ping("10.88.0.2")
+    clean()
+    pod("tc qdisc add dev eth0 ingress; tc filter add dev eth0 parent ffff: prio 5 u32 match u32 0 0 flowid :1")
+    refused(POD, "traffic control of somebody else")
+    assert "pref 5" in pod("tc filter show dev eth0 parent ffff:") and "limpet" not in pod("ip link")
+    pod("tc qdisc del dev eth0 ingress")
+    pod("ip addr flush dev eth0")
+    refused(POD, "eth0 has no address")
+    pod("ip link set eth0 down")
+    refused(POD, "no interface but lo is up")
+    make_pod()
+
+
+def test_namespace_goes(store):
+    """The other end of the veth is deleted: the VM lives on, without a network."""
+    with Vm(store, "true") as vm:
+        must("ip link del p0")
+        wait_for(lambda: "eth0" not in pod("ip link"))
+        assert vm.id[:12] in limpet(store, "ps", "-q").stdout
+    wait_for(lambda: "limpet" not in pod("ip link"))
+    make_pod()
+
+
+def main():
+    why = missing()
+    if why:
+        print("skip: " + why)
+        return 77
+    if "LIMPET_NET_INSIDE" not in os.environ:
+        os.environ["LIMPET_NET_INSIDE"] = "1"
+        os.execvp("unshare", ["unshare", "-n", sys.executable, *sys.argv])
+    must("ip link set lo up")
+    make_pod()
+    names = sys.argv[1:] or [n for n in globals() if n.startswith("test_")]
+    try:
+        with tempfile.TemporaryDirectory(prefix="limpet-netns-") as store:
+            for name in names:
+                globals()[name](store)
+                print("ok " + name, flush=True)
+    finally:
+        sh(f"ip netns del {POD}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
