@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/auto.h"
 #include "base/err.h"
 #include "base/parse.h"
 #include "supervisor/host.h"
@@ -33,17 +34,25 @@ int cli_usage_error(const char *verb, const struct err *e)
 
 cli_help_fn *cli_help_printer;
 
+static const struct verb *help_find(const char *name)
+{
+    const struct verb *const lists[] = {cli_verbs, cli_network_verbs};
+    for (size_t i = 0; i < ARRAY_COUNT(lists); i++)
+        for (const struct verb *v = lists[i]; v->name != NULL; v++)
+            if (strcmp(v->name, name) == 0)
+                return v;
+    return NULL;
+}
+
 int cli_print_help(const char *verb, const struct opt *table)
 {
-    for (const struct verb *v = cli_verbs; v->name != NULL; v++) {
-        if (strcmp(v->name, verb) != 0)
-            continue;
-        if (cli_help_printer != NULL) {
-            cli_help_printer(v, table);
-            return 0;
-        }
-        (void)printf("Usage: limpet %s %s\n\n%s\n", verb, v->usage, v->what);
+    const struct verb *v = help_find(verb);
+    if (v != NULL && cli_help_printer != NULL) {
+        cli_help_printer(v, table);
+        return 0;
     }
+    if (v != NULL)
+        (void)printf("Usage: limpet %s %s\n\n%s\n", verb, v->usage, v->what);
     if (table == NULL || table->name == NULL)
         return 0;
     (void)printf("\nFlags:\n");

@@ -15,6 +15,8 @@ struct verb {
 };
 
 extern const struct verb cli_verbs[]; /* ends with a NULL name */
+/* "network create" and its like; they run with what follows both words. */
+extern const struct verb cli_network_verbs[];
 
 int cli_run(int argc, char **argv);
 int cli_ps(int argc, char **argv);

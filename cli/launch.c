@@ -219,6 +219,7 @@ static void launch_fill_config(const struct launch *l, const struct run_opts *o,
         .cols = l->cols,
         .process = &l->process,
         .network = &l->network,
+        .options = &l->net,
         .hostname = l->hostname,
     };
 }

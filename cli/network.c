@@ -433,34 +433,57 @@ static int network_refuse(int argc, char **argv)
     (void)argc;
     (void)argv;
     (void)err_set(&e, -EOPNOTSUPP,
-                  "a VM's interfaces are made with it: give limpet run one "
-                  "--network for each");
+                  "a container has the networks it was started with: run it "
+                  "again, with one --network for each");
     return cli_error(&e);
 }
 
+const struct verb cli_network_verbs[] = {
+    {"network create", network_create, "[FLAGS] NAME", "Make a network"},
+    {"network ls", network_ls, "[FLAGS]", "List networks"},
+    {"network inspect", network_inspect, "[FLAGS] NETWORK...",
+     "Show networks and who is on them, as JSON"},
+    {"network rm", network_rm, "[FLAGS] NETWORK...",
+     "Remove networks that no container uses"},
+    {"network prune", network_prune, "[FLAGS]",
+     "Remove all of them, and what a crash left"},
+    {0},
+};
+
+/* What docker has besides. */
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-} network_verbs[] = {
-    {"create", network_create},
-    {"ls", network_ls},
+} network_others[] = {
     {"list", network_ls},
-    {"inspect", network_inspect},
-    {"rm", network_rm},
     {"remove", network_rm},
-    {"prune", network_prune},
     {"connect", network_refuse},
     {"disconnect", network_refuse},
 };
 
+static int network_help(void)
+{
+    (void)cli_print_help("network", NULL);
+    if (cli_help_printer != NULL)
+        return 0;
+    (void)printf("\nVerbs:\n");
+    for (const struct verb *v = cli_network_verbs; v->name != NULL; v++)
+        (void)printf("  %-16s %s\n", v->name, v->what);
+    return 0;
+}
+
 int cli_network(int argc, char **argv)
 {
     const char *name = argc > 0 ? argv[0] : "--help";
-    for (size_t i = 0; i < ARRAY_COUNT(network_verbs); i++)
-        if (strcmp(network_verbs[i].name, name) == 0)
-            return network_verbs[i].run(argc - 1, argv + 1);
+    const size_t skip = strlen("network ");
+    for (const struct verb *v = cli_network_verbs; v->name != NULL; v++)
+        if (strcmp(v->name + skip, name) == 0)
+            return v->run(argc - 1, argv + 1);
+    for (size_t i = 0; i < ARRAY_COUNT(network_others); i++)
+        if (strcmp(network_others[i].name, name) == 0)
+            return network_others[i].run(argc - 1, argv + 1);
     if (name[0] == '-')
-        return cli_print_help("network", NULL);
+        return network_help();
     struct err e;
     (void)err_set(&e, -EINVAL,
                   "network %.32s: there are create, ls, inspect, rm and prune",

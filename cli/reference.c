@@ -22,6 +22,9 @@ static void reference_each(cli_help_fn *print)
             print(v, NULL);
         else
             (void)v->run(1, flags);
+        for (const struct verb *n = cli_network_verbs;
+             v->run == cli_network && n->name != NULL; n++)
+            (void)n->run(1, flags);
     }
     cli_help_printer = NULL;
 }
@@ -41,16 +44,22 @@ static void reference_flag_words(const struct opt *table, bool values)
     }
 }
 
+static const char *reference_kind(const struct verb *v)
+{
+    return v->run == cli_help                      ? "verb"
+           : v->run == cli_network                 ? "networks"
+           : strstr(v->usage, "NETWORK") != NULL   ? "network"
+           : strstr(v->usage, "CONTAINER") != NULL ? "container"
+                                                   : "file";
+}
+
 static void reference_bash_verb(const struct verb *v, const struct opt *table)
 {
-    (void)printf("    %s)\n        flags='", v->name);
+    (void)printf("    '%s')\n        flags='", v->name);
     reference_flag_words(table, false);
     (void)printf("'\n        values='");
     reference_flag_words(table, true);
-    (void)printf("'\n        kind=%s ;;\n",
-                 v->run == cli_help                      ? "verb"
-                 : strstr(v->usage, "CONTAINER") != NULL ? "container"
-                                                         : "file");
+    (void)printf("'\n        kind=%s ;;\n", reference_kind(v));
 }
 
 static void reference_bash(void)
@@ -60,11 +69,17 @@ static void reference_bash(void)
         "_limpet()\n{\n"
         "    local cur=${COMP_WORDS[COMP_CWORD]} flags= values= kind=verb\n"
         "    local prev=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]} w=\n"
+        "    [ \"$COMP_CWORD\" -gt 2 ] && [ $verb = network ] &&\n"
+        "        verb=\"network ${COMP_WORDS[2]}\"\n"
         "    [ \"$COMP_CWORD\" -gt 1 ] && case $verb in\n");
     reference_each(reference_bash_verb);
     (void)printf("    *) kind=file ;;\n    esac\n    local verbs='");
     for (const struct verb *v = cli_verbs; v->name != NULL; v++)
         (void)printf("%s%s", v == cli_verbs ? "" : " ", v->name);
+    (void)printf("'\n    local networks='");
+    for (const struct verb *v = cli_network_verbs; v->name != NULL; v++)
+        (void)printf("%s%s", v == cli_network_verbs ? "" : " ",
+                     strchr(v->name, ' ') + 1);
     (void)printf(
         "'\n"
         "    case \" $values \" in\n"
@@ -75,6 +90,10 @@ static void reference_bash(void)
         "        case $kind,$cur in\n"
         "        verb,*) w=$verbs ;;\n"
         "        *,-*) w=$flags ;;\n"
+        "        networks,*) w=$networks ;;\n"
+        "        network,*) w=$(limpet network ls --format json 2>/dev/null |\n"
+        "            sed -n 's/.*\"Name\":\"\\([A-Za-z0-9_.-]*\\)\".*/\\1/p') "
+        ";;\n"
         "        container,*) w=$(limpet ps -a --format json 2>/dev/null |\n"
         "            sed -n 's/.*\"Names\":\"\\([A-Za-z0-9_.-]*\\)\".*/\\1/p') "
         ";;\n"

@@ -2,7 +2,7 @@
 /* docker 28's `docker run --help` and its hidden aliases, in its order. */
 #include "cli/run_flags.h"
 
-#define NETWORK   "named networks come with a later release"
+#define NAMES     "containers on a network of --network know each other's names"
 #define VOLUMES   "volumes come with a later release"
 #define LIMITS    "use -m and --vcpus, which size the whole VM"
 #define VCPUS     "use --vcpus N"
@@ -15,7 +15,7 @@
 #define LOGGING   "logs are files: see `limpet logs`"
 
 const struct opt run_flags[] = {
-    {"add-host", 0, true, 0, NETWORK},
+    {"add-host", 0, true, RUN_ADD_HOST, "NAME:IP, a line for /etc/hosts"},
     {"annotation", 0, true, 0, LABELS},
     {"attach", 'a', true, 0,
      "stdout and stderr always are attached; -i attaches stdin, -d nothing"},
@@ -48,10 +48,10 @@ const struct opt run_flags[] = {
     {"device-write-iops", 0, true, 0, NO_IO},
     {"disable-content-trust", 0, false, 0,
      "digests are always verified and signatures never are"},
-    {"dns", 0, true, 0, NETWORK},
-    {"dns-opt", 0, true, 0, NETWORK},
-    {"dns-option", 0, true, 0, NETWORK},
-    {"dns-search", 0, true, 0, NETWORK},
+    {"dns", 0, true, RUN_DNS, "name server instead of the host's"},
+    {"dns-opt", 0, true, RUN_DNS_OPT, "the same as --dns-option"},
+    {"dns-option", 0, true, RUN_DNS_OPTION, "option of resolv.conf(5)"},
+    {"dns-search", 0, true, RUN_DNS_SEARCH, "domain to look names up in, or ."},
     {"domainname", 0, true, 0, "use --hostname NAME.DOMAIN"},
     {"entrypoint", 0, true, RUN_ENTRYPOINT, "program to start"},
     {"env", 'e', true, RUN_ENV, "set (K=V), pass on (K)"},
@@ -80,8 +80,9 @@ const struct opt run_flags[] = {
     {"kernel-memory", 0, true, 0, "use -m, it includes the guest's kernel"},
     {"label", 'l', true, 0, LABELS},
     {"label-file", 0, true, 0, LABELS},
-    {"link", 0, true, 0, NETWORK},
-    {"link-local-ip", 0, true, 0, NETWORK},
+    {"link", 0, true, 0, NAMES},
+    {"link-local-ip", 0, true, 0,
+     "a VM may use fe80 addresses of its own MAC only"},
     {"log-driver", 0, true, 0, LOGGING},
     {"log-opt", 0, true, 0, LOGGING},
     {"mac-address", 0, true, RUN_MAC, "Ethernet address of the interface"},
@@ -94,7 +95,7 @@ const struct opt run_flags[] = {
     {"net", 0, true, RUN_NET, "the same as --network"},
     {"net-alias", 0, true, RUN_NET_ALIAS, "the same as --network-alias"},
     {"network", 0, true, RUN_NETWORK,
-     "none, tap:NAME or fd:N, and ,KEY=VALUE..."},
+     "none, bridge, a network, tap:NAME or fd:N, and ,KEY=VALUE..."},
     {"network-alias", 0, true, RUN_ALIAS, "another name on its networks"},
     {"no-healthcheck", 0, false, 0,
      "health checks never run in this release: leave it out"},

@@ -39,6 +39,11 @@ enum run_flag {
     RUN_PUBLISH,
     RUN_PUBLISH_ALL,
     RUN_EXPOSE,
+    RUN_DNS,
+    RUN_DNS_OPT,
+    RUN_DNS_OPTION,
+    RUN_DNS_SEARCH,
+    RUN_ADD_HOST,
     RUN_HELP,
 };
 

@@ -8,6 +8,7 @@
 #include "base/parse.h"
 #include "cli/run.h"
 #include "cli/run_flags.h"
+#include "supervisor/network_names.h"
 
 #define RUN_MEMORY_STEP (UINT64_C(2) << 20)
 #define RUN_MEMORY_MIN  (UINT64_C(16) << 20)
@@ -126,6 +127,11 @@ static int run_opts_value(struct run_opts *o, const struct opt_seen *f,
     case RUN_ALIAS:
     case RUN_NET_ALIAS: return network_add_alias(&o->net, f->value, e);
     case RUN_EGRESS: return network_add_egress(&o->net, f->value, e);
+    case RUN_DNS: return network_add_dns(&o->net, f->value, e);
+    case RUN_DNS_OPT:
+    case RUN_DNS_OPTION: return network_add_dns_option(&o->net, f->value, e);
+    case RUN_DNS_SEARCH: return network_add_search(&o->net, f->value, e);
+    case RUN_ADD_HOST: return network_add_host(&o->net, f->value, e);
     case RUN_PUBLISH: return port_parse(&o->net.ports, f->value, e);
     case RUN_EXPOSE: return port_parse(&o->expose, f->value, e);
     case RUN_NET_RATE: return run_opts_iface(o, "rate", f->value, e);

@@ -11,6 +11,7 @@
 
 #include "base/auto.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "net/bridge.h"
 #include "net/filter.h"
 #include "net/keep.h"
@@ -30,6 +31,7 @@ struct attach {
     int keeper;   /* fd */
     int *sockets; /* two per port */
     bool written, ruled;
+    bool named; /* the network has a resolver */
 };
 
 int attach_possible(struct err *e)
@@ -61,6 +63,7 @@ static int lease_names(struct attach *a, struct err *e)
     struct lease *l = &a->lease;
     (void)snprintf(l->id, sizeof(l->id), "%s", w->id);
     (void)snprintf(l->name, sizeof(l->name), "%s", w->name);
+    (void)snprintf(l->hostname, sizeof(l->hostname), "%s", w->hostname);
     (void)snprintf(l->network, sizeof(l->network), "%s", a->network.name);
     (void)snprintf(l->bridge, sizeof(l->bridge), "%s", a->network.bridge);
     l->slot = w->slot;
@@ -74,6 +77,11 @@ static int lease_names(struct attach *a, struct err *e)
                        w->aliases[l->alias_count]);
     if (w->egress_count > LEASE_EGRESS_MAX)
         return err_set(e, -E2BIG, "more than %d --egress", LEASE_EGRESS_MAX);
+    if (w->dns_count > NET_DNS_MAX)
+        return err_set(e, -E2BIG, "more than %d --dns", NET_DNS_MAX);
+    l->dns_count = w->dns_count;
+    if (w->dns_count > 0)
+        memcpy(l->dns, w->dns, w->dns_count * sizeof(*w->dns));
     l->limited = w->limited;
     l->egress_count = w->egress_count;
     if (w->egress_count > 0)
@@ -175,6 +183,28 @@ static int attach_tap(struct attach *a, struct net_iface *out, struct err *e)
     return out->fd < 0 ? out->fd : 0;
 }
 
+/* Servers for /etc/resolv.conf. Loopback ones are the container's own: the
+ * resolver, which is on the host, cannot ask them. */
+static void attach_fill_dns(const struct attach *a, struct net_iface *out)
+{
+    const struct lease *l = &a->lease;
+    bool own = false;
+    for (unsigned i = 0; i < l->dns_count; i++)
+        own = own || resolv_is_loopback(&l->dns[i]);
+    if (a->named && !own) {
+        out->resolver = true;
+        out->dns_count = 1;
+        out->dns[0] = a->network.gateway4;
+    } else if (l->dns_count > 0) {
+        out->dns_count = l->dns_count;
+        memcpy(out->dns, l->dns, sizeof(out->dns));
+    } else {
+        out->dns_count = resolv_host_servers(out->dns);
+    }
+    for (unsigned i = 0; i < out->dns_count; i++)
+        out->dns[i].prefix = out->dns[i].v6 ? 128 : 32;
+}
+
 static void attach_fill(const struct attach *a, struct net_iface *out)
 {
     const struct lease *l = &a->lease;
@@ -190,9 +220,28 @@ static void attach_fill(const struct attach *a, struct net_iface *out)
         out->has_gateway6 = !n->internal;
         out->gateway6 = n->gateway6;
     }
-    out->dns_count = resolv_host_servers(out->dns);
-    for (unsigned i = 0; i < out->dns_count; i++)
-        out->dns[i].prefix = out->dns[i].v6 ? 128 : 32;
+    attach_fill_dns(a, out);
+}
+
+/* The keeper need not be waited for where it serves names already: it hears of
+ * this VM long before the VM asks, and a question that is earlier yet is kept
+ * until then. */
+static int attach_tell(struct attach *a, struct err *e)
+{
+    const bool names = store_is_made(&a->network);
+    const bool first = names && (a->h->new_keeper ||
+                                 !filter_has_names(&a->h->filter, &a->network));
+    const struct keep_add add = {.lease = &a->lease,
+                                 .fds = a->sockets,
+                                 .wait = first || a->lease.ports.count > 0,
+                                 .refilled = a->h->refilled};
+    int code = keep_add(a->keeper, &add, e);
+    a->named = names && (!add.wait || code == KEEP_NAMES);
+    if (code >= 0 && names && !a->named)
+        log_warn("network %s: names of containers are not served; why is in "
+                 "keeper.log of the networks' directory",
+                 a->network.name);
+    return code < 0 ? code : 0;
 }
 
 static int attach_make(struct attach *a, struct net_iface *out, struct err *e)
@@ -217,9 +266,8 @@ static int attach_make(struct attach *a, struct net_iface *out, struct err *e)
         a->ruled = true;
         code = filter_add_vm(&a->h->filter, &a->lease, e);
     }
-    bool wait = a->lease.ports.count > 0;
     if (code == 0)
-        code = keep_add(a->keeper, &a->lease, a->sockets, wait, e);
+        code = attach_tell(a, e);
     if (code == 0)
         attach_fill(a, out);
     return code;

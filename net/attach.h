@@ -12,12 +12,15 @@ struct attach_want {
     const char *libexec; /* where limpet-net is */
     const char *id;      /* of the container, whose vms/ID/lock is held */
     const char *name;
+    const char *hostname;
     const char *network; /* name or ID; STORE_DEFAULT is made if needed */
     unsigned slot;       /* 0: the first interface */
     bool has_mac;
     uint8_t mac[6];
     bool has4, has6; /* --ip, --ip6 */
     struct net_addr ip4, ip6;
+    const struct net_addr *dns; /* --dns; none: the host's */
+    unsigned dns_count;
     const char *const *aliases;
     unsigned alias_count;
     bool limited; /* --egress was said; `egress` may be empty: none */

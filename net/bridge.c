@@ -265,6 +265,7 @@ static int bridge_fill_tables(struct bridge_host *h, struct err *e)
     struct link_info i;
     struct refill r = {.r = {refill_vm}, .h = h};
     int code = filter_setup(e);
+    h->refilled = code == 0;
     if (code == 0)
         code = forward_restore(h->store, &h->filter, e);
     if (code == 0)

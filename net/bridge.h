@@ -21,6 +21,8 @@ struct bridge_want {
 struct bridge_host {
     struct store *store;
     struct nl route, filter;
+    bool new_keeper; /* keep_connect() has started one */
+    bool refilled;   /* the tables had to be made anew */
 };
 
 /* *h borrows the store. -EPERM with a message without CAP_NET_ADMIN. */

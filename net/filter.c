@@ -20,9 +20,9 @@
 #include "net/store.h"
 
 #define FILTER_TABLE   "limpet"
-#define FILTER_VERSION "rules_1" /* a set that only this version has */
+#define FILTER_VERSION "rules_2" /* a set that only this version has */
 
-enum { FILTER_KEY_MAX = 64, FILTER_ELEMS_MAX = 2 };
+enum { FILTER_KEY_MAX = 64, FILTER_ELEMS_MAX = 2, FILTER_NAMES_PORT = 53 };
 
 /* ---- netlink of nf_tables ---- */
 
@@ -76,7 +76,7 @@ static void key_port(struct filter_key *k, uint16_t port)
     key_add(k, &v, sizeof(v));
 }
 
-/* One set element to add or to delete. */
+/* One set element to add, to delete or to look for. */
 struct filter_elem {
     uint8_t family;
     const char *set;
@@ -91,6 +91,19 @@ static void elem_value(struct nl_msg *m, uint16_t type,
     size_t nest = nl_nest(m, type);
     nl_put(m, NFTA_DATA_VALUE, k->b, k->size);
     nl_nest_end(m, nest);
+}
+
+static void elem_put(struct nl_msg *m, const struct filter_elem *x)
+{
+    nl_put_str(m, NFTA_SET_ELEM_LIST_TABLE, FILTER_TABLE);
+    nl_put_str(m, NFTA_SET_ELEM_LIST_SET, x->set);
+    size_t list = nl_nest(m, NFTA_SET_ELEM_LIST_ELEMENTS);
+    size_t elem = nl_nest(m, NFTA_LIST_ELEM);
+    elem_value(m, NFTA_SET_ELEM_KEY, &x->key);
+    elem_value(m, NFTA_SET_ELEM_KEY_END, &x->end);
+    elem_value(m, NFTA_SET_ELEM_DATA, &x->data);
+    nl_nest_end(m, elem);
+    nl_nest_end(m, list);
 }
 
 /* Elements are made one after another and go where `add` says. */
@@ -120,15 +133,7 @@ static void filter_elem(struct filter *f, const struct filter_elem *x)
         filter_open(f);
     filter_message(f->n, m, f->add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM,
                    f->add ? NLM_F_CREATE : 0, x->family);
-    nl_put_str(m, NFTA_SET_ELEM_LIST_TABLE, FILTER_TABLE);
-    nl_put_str(m, NFTA_SET_ELEM_LIST_SET, x->set);
-    size_t list = nl_nest(m, NFTA_SET_ELEM_LIST_ELEMENTS);
-    size_t elem = nl_nest(m, NFTA_LIST_ELEM);
-    elem_value(m, NFTA_SET_ELEM_KEY, &x->key);
-    elem_value(m, NFTA_SET_ELEM_KEY_END, &x->end);
-    elem_value(m, NFTA_SET_ELEM_DATA, &x->data);
-    nl_nest_end(m, elem);
-    nl_nest_end(m, list);
+    elem_put(m, x);
     if (f->single)
         (void)filter_close(f);
 }
@@ -195,6 +200,29 @@ static void network_range(struct filter *f, const struct store_network *w,
     key_addr(&x.key, &first);
     key_ifname(&x.end, w->bridge);
     key_addr(&x.end, &last);
+    filter_elem(f, &x);
+}
+
+/* Port 53 of the gateway. */
+static struct filter_elem names_elem(const struct store_network *w, bool udp)
+{
+    struct filter_elem x = {.family = NFPROTO_INET, .set = "names"};
+    key_ifname(&x.key, w->bridge);
+    key_addr(&x.key, &w->gateway4);
+    key_u8(&x.key, udp ? IPPROTO_UDP : IPPROTO_TCP);
+    key_port(&x.key, FILTER_NAMES_PORT);
+    return x;
+}
+
+/* It leads to `port` of the same address. */
+static void network_names(struct filter *f, const struct store_network *w,
+                          bool udp, uint16_t port)
+{
+    struct filter_elem x = names_elem(w, udp);
+    if (f->add) {
+        key_addr(&x.data, &w->gateway4);
+        key_port(&x.data, port);
+    }
     filter_elem(f, &x);
 }
 
@@ -330,6 +358,33 @@ int filter_add_network(struct nl *n, const struct store_network *w,
                     : 0;
 }
 
+int filter_add_names(struct nl *n, const struct store_network *w, uint16_t udp,
+                     uint16_t tcp)
+{
+    filter_remove_names(n, w); /* those of another keeper */
+    struct filter f = {.n = n, .add = true};
+    filter_open(&f);
+    network_names(&f, w, true, udp);
+    network_names(&f, w, false, tcp);
+    return filter_close(&f);
+}
+
+bool filter_has_names(struct nl *n, const struct store_network *w)
+{
+    const struct filter_elem x = names_elem(w, true);
+    struct nl_msg m = {0};
+    filter_message(n, &m, NFT_MSG_GETSETELEM, NLM_F_ACK, x.family);
+    elem_put(&m, &x);
+    return nl_talk(n, &m) == 0;
+}
+
+void filter_remove_names(struct nl *n, const struct store_network *w)
+{
+    struct filter f = {.n = n, .single = true};
+    network_names(&f, w, true, 0);
+    network_names(&f, w, false, 0);
+}
+
 int filter_add_vm(struct nl *n, const struct lease *l, struct err *e)
 {
     struct filter f = {.n = n, .add = true};
@@ -359,6 +414,7 @@ void filter_remove_network(struct nl *n, const struct store_network *w)
 {
     struct filter f = {.n = n, .single = true};
     network_elems(&f, w);
+    filter_remove_names(n, w);
 }
 
 void filter_remove_vm(struct nl *n, const struct lease *l)

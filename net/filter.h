@@ -33,6 +33,11 @@ int filter_add_vm(struct nl *n, const struct lease *l, struct err *e);
 /* Other traffic of a family (NFPROTO_*) that passes through this host: stops.
  */
 int filter_stop_routing(struct nl *n, uint8_t family, struct err *e);
+/* Port 53 of the network's gateway leads its VMs to these ports of it. */
+int filter_add_names(struct nl *n, const struct store_network *w, uint16_t udp,
+                     uint16_t tcp);
+bool filter_has_names(struct nl *n, const struct store_network *w);
+void filter_remove_names(struct nl *n, const struct store_network *w);
 /* Remove it; what is missing is no error. */
 void filter_remove_network(struct nl *n, const struct store_network *w);
 void filter_remove_vm(struct nl *n, const struct lease *l);

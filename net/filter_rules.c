@@ -3,7 +3,7 @@
 #include "net/filter.h"
 
 /* Pitfalls of nft 1.0.6: chains cannot be called "in", "out" or "fwd"; a
- * newline must precede "}". `rules_1` is the version (FILTER_VERSION). */
+ * newline must precede "}". `rules_2` is the version (FILTER_VERSION). */
 const char filter_frames[] =
     "table bridge limpet\n"
     "delete table bridge limpet\n"
@@ -11,7 +11,7 @@ const char filter_frames[] =
     "delete table inet limpet\n"
     /* What a VM's frames must look like, before the bridge learns of them. */
     "table bridge limpet {\n"
-    " set rules_1 { type mark; }\n"
+    " set rules_2 { type mark; }\n"
     " set taps { type ifname; }\n"
     " set mac { type ifname . ether_addr; }\n"
     " set src4 { type ifname . ether_addr . ipv4_addr; }\n"
@@ -55,7 +55,7 @@ const char filter_frames[] =
 
 const char filter_packets[] =
     "table inet limpet {\n"
-    " set rules_1 { type mark; }\n"
+    " set rules_2 { type mark; }\n"
     " set bridges { type ifname; }\n"
     /* What this host routes for others: all, unless it routed nothing before
      * limpet came (forward.c). */
@@ -75,6 +75,10 @@ const char filter_packets[] =
     " ipv6_addr . inet_service; }\n"
     " map at4 { type ipv4_addr . inet_proto . inet_service :"
     " ipv4_addr . inet_service; }\n"
+    /* Where the resolver of a network listens: its gateway's port 53 leads
+     * there, for its own VMs only. */
+    " map names { type ifname . ipv4_addr . inet_proto . inet_service :"
+    " ipv4_addr . inet_service; }\n"
     " map at6 { type ipv6_addr . inet_proto . inet_service :"
     " ipv6_addr . inet_service; }\n"
     /* Loopback addresses are nobody's on a bridge, whatever route_localnet
@@ -89,6 +93,9 @@ const char filter_packets[] =
     "  type filter hook input priority 0; policy accept;\n"
     "  iifname != @bridges accept\n"
     "  ct state established,related accept\n"
+    /* By map names: no other of ours leads to the host. */
+    "  meta l4proto { tcp, udp } ct status dnat"
+    " ct original proto-dst 53 accept\n"
     "  icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }"
     " ip6 hoplimit 255 accept\n"
     "  drop\n"
@@ -124,6 +131,8 @@ const char filter_packets[] =
     " }\n"
     " chain publish_in {\n"
     "  type nat hook prerouting priority -100; policy accept;\n"
+    "  dnat ip to"
+    " iifname . ip daddr . meta l4proto . th dport map @names\n"
     "  meta l4proto { tcp, udp } jump publish\n"
     " }\n"
     " chain publish_local {\n"

@@ -15,6 +15,8 @@
 #include "base/err.h"
 #include "base/iov.h"
 #include "base/log.h"
+#include "net/dns.h"
+#include "net/dnszone.h"
 #include "net/loop.h"
 #include "net/proxy.h"
 
@@ -22,11 +24,16 @@ enum { HELPER_TICK_MS = 5000 };
 
 int helper_send(int fd, const struct helper_msg *m, int pass)
 {
+    return helper_send_data(fd, m, sizeof(*m), pass);
+}
+
+int helper_send_data(int fd, const void *data, size_t size, int pass)
+{
     union {
         char space[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
     } control = {0};
-    struct iovec v = iov_const(m, sizeof(*m));
+    struct iovec v = iov_const(data, size);
     struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
     if (pass >= 0) {
         h.msg_control = control.space;
@@ -46,6 +53,16 @@ struct helper {
     struct loop_fd f; /* first: to the keeper */
     struct loop loop;
     struct proxy *proxy;
+    struct dns *dns;
+};
+
+/* One message; `kind` says which. */
+union helper_any {
+    uint32_t kind;
+    struct helper_msg m;
+    struct dnszone_network network;
+    struct dnszone_vm vm;
+    struct dnszone_servers servers;
 };
 
 /* -1 where there was none. */
@@ -59,14 +76,41 @@ static int helper_passed_fd(struct msghdr *h)
     return fd;
 }
 
-static void helper_take(struct helper *x, const struct helper_msg *m, int fd)
+/* Our own program sends them, yet what it says is as long as it should be. */
+static bool helper_is_whole(const union helper_any *any, size_t size)
 {
-    if (m->kind == HELPER_PROXY && fd >= 0) {
-        proxy_add(x->proxy, m, fd);
-        return;
+    switch (any->kind) {
+    case HELPER_NETWORK: return size == sizeof(any->network);
+    case HELPER_VM: return size == sizeof(any->vm);
+    case HELPER_SERVERS: return size == sizeof(any->servers);
+    default: return size == sizeof(any->m);
     }
-    if (m->kind == HELPER_DROP)
+}
+
+static void helper_take(struct helper *x, const union helper_any *any, int fd)
+{
+    const struct helper_msg *m = &any->m;
+    switch (any->kind) {
+    case HELPER_PROXY:
+        if (fd >= 0)
+            proxy_add(x->proxy, m, fd);
+        return;
+    case HELPER_LISTEN:
+        if (fd >= 0)
+            dns_listen(x->dns, m->vm, m->udp != 0, fd);
+        return;
+    case HELPER_DROP:
         proxy_drop(x->proxy, m->vm);
+        dns_drop_vm(x->dns, m->vm);
+        break;
+    case HELPER_LEAVE: dns_drop_network(x->dns, m->vm); break;
+    case HELPER_NETWORK:
+        dnszone_set_network(dns_zone(x->dns), &any->network);
+        break;
+    case HELPER_VM: dns_set_vm(x->dns, &any->vm); break;
+    case HELPER_SERVERS: dns_zone(x->dns)->servers = any->servers; break;
+    default: break;
+    }
     if (fd >= 0)
         (void)close(fd);
 }
@@ -78,8 +122,8 @@ static void helper_ready(struct loop_fd *f, uint32_t events)
         char space[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
     } control;
-    struct helper_msg m;
-    struct iovec v = {.iov_base = &m, .iov_len = sizeof(m)};
+    static union helper_any any;
+    struct iovec v = {.iov_base = &any, .iov_len = sizeof(any)};
     struct msghdr h = {.msg_iov = &v,
                        .msg_iovlen = 1,
                        .msg_control = control.space,
@@ -88,9 +132,9 @@ static void helper_ready(struct loop_fd *f, uint32_t events)
     ssize_t n = recvmsg(f->fd, &h, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (n != sizeof(m))
+    if (n < (ssize_t)sizeof(any.kind) || !helper_is_whole(&any, (size_t)n))
         _exit(0); /* the keeper is gone */
-    helper_take(x, &m, helper_passed_fd(&h));
+    helper_take(x, &any, helper_passed_fd(&h));
 }
 
 static void helper_run(int fd, int empty)
@@ -98,6 +142,7 @@ static void helper_run(int fd, int empty)
     struct helper x = {.f = {.fd = fd, .ready = helper_ready}};
     struct err e;
     if (loop_open(&x.loop, &e) < 0 || (x.proxy = proxy_new(&x.loop)) == NULL ||
+        (x.dns = dns_new(&x.loop)) == NULL ||
         loop_watch(&x.loop, &x.f, EPOLLIN) < 0)
         _exit(1);
     if (jail_enter(empty, &e) < 0) {
@@ -105,7 +150,8 @@ static void helper_run(int fd, int empty)
         _exit(1);
     }
     for (;;) {
-        loop_run(&x.loop, HELPER_TICK_MS);
+        int soon = dns_tick(x.dns);
+        loop_run(&x.loop, soon >= 0 ? soon : HELPER_TICK_MS);
         proxy_tick(x.proxy);
     }
 }

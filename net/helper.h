@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct err;
@@ -14,11 +15,16 @@ struct err;
 enum helper_kind {
     HELPER_PROXY = 1, /* fd: a socket of a published port of `vm` */
     HELPER_DROP,      /* everything of `vm` goes */
+    HELPER_LISTEN,    /* fd: where network `vm` asks for names */
+    HELPER_LEAVE,     /* network `vm` has no resolver any more */
+    HELPER_NETWORK,   /* struct dnszone_network */
+    HELPER_VM,        /* struct dnszone_vm */
+    HELPER_SERVERS,   /* struct dnszone_servers */
 };
 
 struct helper_msg {
     uint32_t kind; /* enum helper_kind */
-    uint32_t vm;   /* number of an interface, the keeper's */
+    uint32_t vm;   /* number of an interface or network, the keeper's */
     uint8_t udp, v6;
     uint16_t port;    /* in the guest, host order */
     uint8_t addr[16]; /* of the guest; IPv4: the first 4 */
@@ -27,6 +33,8 @@ struct helper_msg {
 /* Start it. Returns our end of the socket; *pid. */
 int helper_start(int empty_dir, int *pid, struct err *e);
 int helper_send(int fd, const struct helper_msg *m, int pass);
+/* Any of them: `data` starts with its kind. `pass`: an fd, or -1. */
+int helper_send_data(int fd, const void *data, size_t size, int pass);
 
 /* --- jail.c --- */
 /* Give everything up but what a proxy needs. `empty` becomes the root. */

@@ -117,6 +117,7 @@ int keep_connect(struct bridge_host *h, const char *libexec, struct err *e)
         (void)unlinkat(s->dir, name, 0);
         return code;
     }
+    h->new_keeper = true;
     fd = keep_try(s);
     return fd < 0 ? err_set(e, fd, "the keeper of networks: %s", strerror(-fd))
                   : fd;
@@ -145,26 +146,25 @@ static int keep_send(int fd, const struct keep_msg *m, const int *fds)
 
 static int keep_wait(int fd)
 {
-    char ok = 0;
+    uint8_t answer = 0;
     struct pollfd p = {.fd = fd, .events = POLLIN};
     if (poll(&p, 1, KEEP_PATIENCE_MS) <= 0)
         return -ETIMEDOUT;
-    return recv(fd, &ok, 1, 0) == 1 ? 0 : -EPIPE;
+    return recv(fd, &answer, 1, 0) == 1 ? answer : -EPIPE;
 }
 
-int keep_add(int fd, const struct lease *l, const int *fds, bool wait,
-             struct err *e)
+int keep_add(int fd, const struct keep_add *a, struct err *e)
 {
-    struct keep_msg m = {0};
+    struct keep_msg m = {.refilled = a->refilled};
     int batch[KEEP_FDS];
     int code = 0;
-    lease_key(l, m.key);
-    for (unsigned i = 0; i < 2 * l->ports.count && code == 0; i++) {
-        if (fds[i] < 0)
+    lease_key(a->lease, m.key);
+    for (unsigned i = 0; i < 2 * a->lease->ports.count && code == 0; i++) {
+        if (a->fds[i] < 0)
             continue;
         m.at[m.count] = (struct keep_socket){.port = (uint16_t)(i / 2),
                                              .v6 = (uint16_t)(i % 2)};
-        batch[m.count++] = fds[i];
+        batch[m.count++] = a->fds[i];
         if (m.count == KEEP_FDS) {
             code = keep_send(fd, &m, batch);
             m.count = 0;
@@ -173,11 +173,11 @@ int keep_add(int fd, const struct lease *l, const int *fds, bool wait,
     m.last = 1;
     if (code == 0)
         code = keep_send(fd, &m, batch);
-    if (code == 0 && wait)
+    if (code == 0 && a->wait)
         code = keep_wait(fd);
     return code < 0
                ? err_set(e, code, "the keeper of networks: %s", strerror(-code))
-               : 0;
+               : code;
 }
 
 void keep_nudge(const struct store *s)

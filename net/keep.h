@@ -19,11 +19,12 @@ struct store;
 
 enum { KEEP_FDS = 128 }; /* sockets in one message */
 
-/* Launcher to keeper, with `count` sockets. The keeper answers a byte to the
- * one with `last`. */
+/* Launcher to keeper, with `count` sockets. The keeper answers a byte, enum
+ * keep_answer, to the one with `last`. */
 struct keep_msg {
     char key[LEASE_KEY_SIZE]; /* of a lease that is written; "": look again */
     uint8_t last;
+    uint8_t refilled; /* the tables are new: what is the keeper's is missing */
     uint16_t count;
     struct keep_socket {
         uint16_t port; /* index in the lease's ports */
@@ -31,14 +32,23 @@ struct keep_msg {
     } at[KEEP_FDS];
 };
 
+enum keep_answer {
+    KEEP_DONE,
+    KEEP_NAMES, /* and its network has a resolver */
+};
+
 /* Under the store's lock: a connection to the keeper. Without one, sweeps what
  * a crash or a reboot left, and starts libexec/limpet-net. */
 int keep_connect(struct bridge_host *h, const char *libexec, struct err *e);
 
 /* Hand over fds[2 * i] and fds[2 * i + 1], the sockets of port i (-1: none);
- * they stay the caller's. Waits for the keeper if `wait`. */
-int keep_add(int fd, const struct lease *l, const int *fds, bool wait,
-             struct err *e);
+ * they stay the caller's. Waits for the keeper if `wait`: enum keep_answer. */
+struct keep_add {
+    const struct lease *lease;
+    const int *fds;
+    bool wait, refilled;
+};
+int keep_add(int fd, const struct keep_add *a, struct err *e);
 
 /* If there is one: look at the store again (a network or a VM is gone). */
 void keep_nudge(const struct store *s);

@@ -19,6 +19,7 @@
 #include "net/bridge.h"
 #include "net/helper.h"
 #include "net/keep.h"
+#include "net/keepdns.h"
 #include "net/link.h"
 #include "net/loop.h"
 
@@ -33,7 +34,8 @@ enum {
 /* An interface that it knows. */
 struct keeper_vm {
     struct keeper_vm *next;
-    uint32_t number; /* in messages to the helper */
+    uint32_t number;  /* in messages to the helper */
+    uint32_t network; /* of names; 0: not told yet */
     char key[LEASE_KEY_SIZE];
 };
 
@@ -50,6 +52,7 @@ struct keeper {
     struct bridge_host host;
     struct loop loop;
     struct keeper_ear listener, links;
+    struct keepdns names;
     int helper; /* fd */
     int helper_pid;
     int empty; /* directory */
@@ -110,6 +113,14 @@ static void keeper_pass(struct keeper *k, const struct keeper_vm *v,
     (void)helper_send(k->helper, &m, fd);
 }
 
+static void keeper_name(struct keeper *k, struct keeper_vm *v,
+                        const struct lease *l)
+{
+    int network = v->network == 0 ? keepdns_join(&k->names, v->number, l) : 0;
+    if (network > 0)
+        v->network = (uint32_t)network;
+}
+
 /* ---- launchers ---- */
 
 static void client_close(struct keeper_client *c)
@@ -119,27 +130,35 @@ static void client_close(struct keeper_client *c)
     free(c);
 }
 
-static void client_take(struct keeper *k, const struct keep_msg *m,
-                        const int *fds, size_t fd_count)
+/* Returns what the launcher is answered: enum keep_answer. */
+static uint8_t client_take(struct keeper *k, const struct keep_msg *m,
+                           const int *fds, size_t fd_count)
 {
     struct lease l;
     struct err e;
     if (memchr(m->key, '\0', sizeof(m->key)) == NULL ||
         strchr(m->key, '/') != NULL)
-        return;
+        return KEEP_DONE;
     if (m->key[0] == '\0') {
         keeper_look(k, 2);
-        return;
+        return KEEP_DONE;
     }
     if (lease_read(&k->store, m->key, &l, &e) < 0) {
         log_warn("lease %s: %s", m->key, e.msg);
-        return;
+        return KEEP_DONE;
     }
-    const struct keeper_vm *v = keeper_know(k, m->key);
+    if (m->refilled != 0)
+        keepdns_refill(&k->names);
+    struct keeper_vm *v = keeper_know(k, m->key);
+    if (v != NULL)
+        keeper_name(k, v, &l);
     for (size_t i = 0; v != NULL && i < m->count && i < fd_count; i++)
         keeper_pass(k, v, &l, m->at[i].port, fds[i]);
     k->idle_ms = 0;
+    uint8_t answer =
+        keepdns_serves(&k->names, l.network) ? KEEP_NAMES : KEEP_DONE;
     lease_fini(&l);
+    return answer;
 }
 
 static void client_ready(struct loop_fd *f, uint32_t events)
@@ -165,9 +184,9 @@ static void client_ready(struct loop_fd *f, uint32_t events)
         memcpy(fds, CMSG_DATA(x), count * sizeof(int));
     }
     if (n == sizeof(m)) {
-        client_take(c->k, &m, fds, count);
+        uint8_t answer = client_take(c->k, &m, fds, count);
         if (m.last != 0)
-            (void)send(f->fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+            (void)send(f->fd, &answer, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
     for (size_t i = 0; i < count; i++)
         (void)close(fds[i]);
@@ -224,6 +243,8 @@ static void keeper_forget(struct keeper *k)
         }
         const struct helper_msg m = {.kind = HELPER_DROP, .vm = v->number};
         (void)helper_send(k->helper, &m, -1);
+        if (v->network != 0)
+            keepdns_leave(&k->names, v->network);
         *at = v->next;
         free(v);
     }
@@ -273,7 +294,9 @@ static int restore_one(struct lease_reader *r, const struct lease *l)
     if (l->ns != k->store.ns || !lease_is_alive(&k->store, l))
         return 0;
     lease_key(l, key);
-    const struct keeper_vm *v = keeper_know(k, key);
+    struct keeper_vm *v = keeper_know(k, key);
+    if (v != NULL)
+        keeper_name(k, v, l);
     for (unsigned i = 0; v != NULL && i < l->ports.count; i++) {
         int fds[2];
         struct port p = l->ports.port[i];
@@ -295,6 +318,9 @@ static int keeper_start_helper(struct keeper *k, struct err *e)
     k->helper = helper_start(k->empty, &k->helper_pid, e);
     if (k->helper < 0)
         return k->helper;
+    keepdns_reset(&k->names, k->helper);
+    for (struct keeper_vm *v = k->vms; v != NULL; v = v->next)
+        v->network = 0;
     (void)lease_each(&k->store, &r.r);
     return 0;
 }
@@ -327,6 +353,7 @@ static int keeper_init(struct keeper *k, int listener, int root, struct err *e)
     if (code < 0)
         return code;
     (void)mkdirat(k->store.dir, "empty", 0555);
+    k->names.host = &k->host;
     k->empty = openat(k->store.dir, "empty", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (k->empty < 0)
         return err_set(e, -errno, "networks/empty: %s", strerror(errno));
@@ -365,6 +392,7 @@ int keeper_main(int listener, int root)
         int wait = k.looks > 0 ? KEEPER_SWEEP_MS : 1000;
         loop_run(&k.loop, wait);
         code = keeper_check_helper(&k, &e);
+        keepdns_tick(&k.names);
         int64_t now = loop_now_ms();
         bool soon = k.looks > 0 || k.idle_ms != 0;
         if (code == 0 && now >= k.look_ms) {

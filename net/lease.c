@@ -60,19 +60,23 @@ static json_t *lease_json(const struct lease *l)
     char mac[NET_MAC_TEXT_SIZE];
     json_t *aliases = json_array();
     json_t *egress = json_array();
+    json_t *dns = json_array();
     for (unsigned i = 0; i < l->alias_count; i++)
         (void)json_array_append_new(aliases, json_string(l->alias[i]));
     for (unsigned i = 0; i < l->egress_count; i++)
         (void)json_array_append_new(egress, lease_addr(true, &l->egress[i]));
+    for (unsigned i = 0; i < l->dns_count; i++)
+        (void)json_array_append_new(dns, lease_addr(true, &l->dns[i]));
     net_mac_text(l->mac, mac);
     return json_pack(
         "{s:s, s:i, s:I, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, "
-        "s:b, s:o, s:o}",
+        "s:b, s:o, s:s, s:o, s:o}",
         "id", l->id, "slot", (int)l->slot, "ns", (json_int_t)l->ns, "network",
         l->network, "name", l->name, "tap", l->tap, "bridge", l->bridge, "mac",
         mac, "ip4", lease_addr(l->has4, &l->ip4), "ip6",
         lease_addr(l->has6, &l->ip6), "aliases", aliases, "limited", l->limited,
-        "egress", egress, "ports", port_list_json(&l->ports));
+        "egress", egress, "hostname", l->hostname, "dns", dns, "ports",
+        port_list_json(&l->ports));
 }
 
 static int lease_get_text(const json_t *o, const char *key, char *out,
@@ -107,8 +111,9 @@ static int lease_get_names(const json_t *o, struct lease *l, struct err *e)
     } fields[] = {
 #define FIELD(key, f)                                                          \
     {key, offsetof(struct lease, f), sizeof(((struct lease *)0)->f)}
-        FIELD("id", id),   FIELD("network", network), FIELD("name", name),
-        FIELD("tap", tap), FIELD("bridge", bridge),
+        FIELD("id", id),     FIELD("network", network),
+        FIELD("name", name), FIELD("hostname", hostname),
+        FIELD("tap", tap),   FIELD("bridge", bridge),
 #undef FIELD
     };
     int code = 0;
@@ -123,12 +128,28 @@ static int lease_get_names(const json_t *o, struct lease *l, struct err *e)
     return code;
 }
 
+/* At most `max` addresses. Returns how many. */
+static unsigned lease_get_addrs(const json_t *list, struct net_addr *out,
+                                unsigned max)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < json_array_size(list) && count < max; i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        if (text != NULL && net_addr_parse(text, &out[count]) == 0)
+            count++;
+    }
+    return count;
+}
+
 static int lease_get_lists(const json_t *o, struct lease *l, struct err *e)
 {
     json_t *aliases = NULL;
     json_t *egress = NULL;
+    json_t *dns = NULL;
     json_t *ports = NULL;
     int code = json_get_arr(o, "aliases", "lease", &aliases, e);
+    if (code == 0)
+        code = json_get_arr(o, "dns", "lease", &dns, e);
     if (code == 0)
         code = json_get_arr(o, "egress", "lease", &egress, e);
     if (code == 0)
@@ -141,12 +162,8 @@ static int lease_get_lists(const json_t *o, struct lease *l, struct err *e)
             (void)snprintf(l->alias[l->alias_count++], LEASE_ALIAS_SIZE, "%s",
                            text);
     }
-    for (size_t i = 0; i < json_array_size(egress); i++) {
-        const char *text = json_string_value(json_array_get(egress, i));
-        if (text != NULL && l->egress_count < LEASE_EGRESS_MAX &&
-            net_addr_parse(text, &l->egress[l->egress_count]) == 0)
-            l->egress_count++;
-    }
+    l->egress_count = lease_get_addrs(egress, l->egress, LEASE_EGRESS_MAX);
+    l->dns_count = lease_get_addrs(dns, l->dns, NET_DNS_MAX);
     return port_list_from_json(&l->ports, ports, "lease", e);
 }
 

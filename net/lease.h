@@ -32,6 +32,7 @@ struct lease {
     uint64_t ns;            /* inode of the network namespace it is in */
     char network[LEASE_ALIAS_SIZE];
     char name[LEASE_NAME_SIZE]; /* of the container */
+    char hostname[LEASE_ALIAS_SIZE];
     char tap[IFNAMSIZ];
     char bridge[IFNAMSIZ];
     uint8_t mac[6];
@@ -42,6 +43,8 @@ struct lease {
     bool limited; /* reaches only `egress` */
     unsigned egress_count;
     struct net_addr egress[LEASE_EGRESS_MAX];
+    unsigned dns_count; /* servers for what is no container's name */
+    struct net_addr dns[NET_DNS_MAX];
     struct port_list ports;
 };
 

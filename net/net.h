@@ -49,6 +49,7 @@ struct net_iface {
     struct net_addr addr[NET_ADDRS_MAX];
     bool has_gateway4, has_gateway6;
     struct net_addr gateway4, gateway6;
+    bool resolver; /* `dns` is ours: it knows the names of its networks */
     unsigned dns_count;
     struct net_addr dns[NET_DNS_MAX];
 };

@@ -10,14 +10,14 @@
 
 enum { RESOLV_FILE_MAX = 64 << 10, RESOLV_LINE = 256 };
 
-static bool resolv_is_loopback(const struct net_addr *a)
+bool resolv_is_loopback(const struct net_addr *a)
 {
     static const uint8_t one[16] = {[15] = 1};
     return a->v6 ? memcmp(a->b, one, sizeof(one)) == 0 : a->b[0] == 127;
 }
 
 /* The next line of *at into `out`, cut if longer. */
-static bool resolv_line(const char **at, char out[RESOLV_LINE])
+static bool resolv_next(const char **at, char out[RESOLV_LINE])
 {
     if (**at == '\0')
         return false;
@@ -33,7 +33,7 @@ unsigned resolv_parse(const char *text, bool loopback,
 {
     char line[RESOLV_LINE];
     unsigned count = 0;
-    while (count < NET_DNS_MAX && resolv_line(&text, line)) {
+    while (count < NET_DNS_MAX && resolv_next(&text, line)) {
         char word[NET_ADDR_TEXT_SIZE];
         if (sscanf(line, " nameserver %63s", word) != 1)
             continue;
@@ -46,24 +46,52 @@ unsigned resolv_parse(const char *text, bool loopback,
     return count;
 }
 
-void resolv_search(const char *text, char *out, size_t size)
+void resolv_line(const char *text, const char *key, char *out, size_t size)
 {
     char line[RESOLV_LINE];
+    const size_t n = strlen(key);
     out[0] = '\0';
-    while (resolv_line(&text, line)) {
-        size_t skip = strspn(line, " \t");
-        if (strncmp(line + skip, "search", 6) != 0 ||
-            strspn(line + skip + 6, " \t") == 0)
+    while (resolv_next(&text, line)) {
+        const char *at = line + strspn(line, " \t");
+        if (strncmp(at, key, n) != 0 || strspn(at + n, " \t") == 0)
             continue;
-        const char *rest = line + skip + 6;
-        rest += strspn(rest, " \t");
-        (void)snprintf(out, size, "%s", rest);
+        at += n;
+        at += strspn(at, " \t");
+        (void)snprintf(out, size, "%s", at);
     }
+}
+
+void resolv_host_line(const char *key, char *out, size_t size)
+{
+    AUTO_FREE char *text = NULL;
+    size_t unused;
+    out[0] = '\0';
+    if (path_read(AT_FDCWD, RESOLV_FILE, RESOLV_FILE_MAX, &text, &unused,
+                  NULL) == 0)
+        resolv_line(text, key, out, size);
+}
+
+static unsigned resolv_public(struct net_addr out[NET_DNS_MAX])
+{
+    (void)net_addr_parse("8.8.8.8", &out[0]);
+    (void)net_addr_parse("8.8.4.4", &out[1]);
+    return 2;
+}
+
+unsigned resolv_own_servers(struct net_addr out[NET_DNS_MAX])
+{
+    AUTO_FREE char *text = NULL;
+    size_t size;
+    unsigned count = 0;
+    if (path_read(AT_FDCWD, RESOLV_FILE, RESOLV_FILE_MAX, &text, &size, NULL) ==
+        0)
+        count = resolv_parse(text, true, out);
+    return count > 0 ? count : resolv_public(out);
 }
 
 unsigned resolv_host_servers(struct net_addr out[NET_DNS_MAX])
 {
-    static const char *const files[] = {"/etc/resolv.conf",
+    static const char *const files[] = {RESOLV_FILE,
                                         "/run/systemd/resolve/resolv.conf"};
     unsigned count = 0;
     for (size_t i = 0; i < ARRAY_COUNT(files) && count == 0; i++) {
@@ -73,9 +101,5 @@ unsigned resolv_host_servers(struct net_addr out[NET_DNS_MAX])
                       NULL) == 0)
             count = resolv_parse(text, false, out);
     }
-    if (count == 0) {
-        (void)net_addr_parse("8.8.8.8", &out[count++]);
-        (void)net_addr_parse("8.8.4.4", &out[count++]);
-    }
-    return count;
+    return count > 0 ? count : resolv_public(out);
 }

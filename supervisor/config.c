@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/path.h"
 #include "supervisor/network.h"
+#include "supervisor/network_names.h"
 #include "supervisor/process.h"
 
 enum {
@@ -27,38 +28,14 @@ static json_t *config_file(const char *path, const char *data)
                      "data", data);
 }
 
-/* The container's name is its first address, hosts(5). */
 static void config_hosts(const struct config *c, struct buf *b)
 {
-    char addr[NET_ADDR_TEXT_SIZE];
-    bool own = false;
-    buf_printf(b, "127.0.0.1\tlocalhost\n"
-                  "::1\tlocalhost ip6-localhost ip6-loopback\n");
-    for (unsigned i = 0; i < c->network->count; i++) {
-        const struct net_iface *n = &c->network->iface[i];
-        for (unsigned k = 0; k < n->addr_count; k++) {
-            net_addr_text(&n->addr[k], false, addr);
-            buf_printf(b, "%s\t%s\n", addr, c->hostname);
-            own = true;
-        }
-    }
-    if (!own)
-        buf_printf(b, "127.0.1.1\t%s\n", c->hostname);
+    network_write_hosts(c->network, c->options, c->hostname, b);
 }
 
 static void config_resolv(const struct config *c, struct buf *b)
 {
-    char addr[NET_ADDR_TEXT_SIZE];
-    size_t none = b->size;
-    for (unsigned i = 0; i < c->network->count; i++) {
-        const struct net_iface *n = &c->network->iface[i];
-        for (unsigned k = 0; k < n->dns_count; k++) {
-            net_addr_text(&n->dns[k], false, addr);
-            buf_printf(b, "nameserver %s\n", addr);
-        }
-    }
-    if (b->size == none)
-        buf_printf(b, "# limpet: no servers\n");
+    network_write_resolv(c->network, c->options, b);
 }
 
 static json_t *config_text(const char *path, const struct config *c,

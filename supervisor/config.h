@@ -9,6 +9,7 @@
 
 struct err;
 struct network;
+struct network_options;
 struct process;
 
 /* fds borrowed; -1 where there is none. */
@@ -29,6 +30,7 @@ struct config {
     unsigned rows, cols;
     const struct process *process;
     const struct network *network; /* may be empty */
+    const struct network_options *options;
     const char *hostname;
 };
 

@@ -277,10 +277,6 @@ static void take_common(struct net_iface *i, const struct network_want *w)
         i->mtu = s->mtu;
     if (s->rate != 0)
         i->rate = s->rate;
-    if (s->dns_count > 0) {
-        i->dns_count = s->dns_count;
-        memcpy(i->dns, s->dns, sizeof(i->dns));
-    }
 }
 
 /* What the user said wins over what the mode found. */
@@ -291,6 +287,10 @@ static int take_said(struct net_iface *i, const struct network_want *w,
     if (s->addr_count > 0) {
         i->addr_count = s->addr_count;
         memcpy(i->addr, s->addr, sizeof(i->addr));
+    }
+    if (s->dns_count > 0) {
+        i->dns_count = s->dns_count;
+        memcpy(i->dns, s->dns, sizeof(i->dns));
     }
     if (s->has_gateway4) {
         i->has_gateway4 = true;

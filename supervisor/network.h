@@ -23,7 +23,12 @@ struct network_want {
     struct net_iface said; /* what is not 0 was said; fd is not used */
 };
 
-enum { NETWORK_ALIASES_MAX = 16, NETWORK_EGRESS_MAX = 32 };
+enum {
+    NETWORK_ALIASES_MAX = 16,
+    NETWORK_EGRESS_MAX = 32,
+    NETWORK_SEARCH_MAX = 16,
+    NETWORK_HOSTS_MAX = 256,
+};
 
 /* What was said of all networks of a container. */
 struct network_options {
@@ -33,6 +38,19 @@ struct network_options {
     bool limited;                           /* --egress: only these */
     unsigned egress_count;
     struct net_addr egress[NETWORK_EGRESS_MAX];
+    unsigned dns_count;
+    struct net_addr dns[NET_DNS_MAX];
+    /* Of /etc/resolv.conf; borrowed. None said: as the host's. */
+    unsigned search_count, dns_option_count;
+    const char *search[NETWORK_SEARCH_MAX]; /* "." alone: none */
+    const char *dns_option[NETWORK_SEARCH_MAX];
+    /* Of /etc/hosts. */
+    unsigned host_count;
+    struct network_host {
+        const char *name; /* borrowed; not terminated */
+        int name_size;
+        struct net_addr addr;
+    } host[NETWORK_HOSTS_MAX];
     bool published; /* an interface has taken the ports */
 };
 

@@ -17,7 +17,7 @@ top = os.getcwd() + "/"
 done = set()
 for c in json.load(open(build + "/compile_commands.json")):
     name = c["file"].removeprefix(top)
-    wanted = name in only if only else name.startswith(("base/", "image/", "vmm/", "supervisor/", "cli/"))
+    wanted = name in only if only else name.startswith(("base/", "image/", "net/", "vmm/", "supervisor/", "cli/"))
     if wanted and name.endswith(".c") and name not in done:
         print(name)
     done.add(name)

@@ -34,9 +34,16 @@ def verbs(box):
     return found
 
 
+def network_verbs(box):
+    found = re.findall(r"^  (network [a-z]+) +\S", box.limpet("network", "--help").stdout, re.M)
+    assert "network create" in found and len(found) == 5, found
+    return found
+
+
 def flags(box, verb):
     """(long, letter or None, takes a value) of --help."""
-    text = box.limpet(verb, "--help").stdout
+    text = box.limpet(*verb.split(), "--help").stdout
+    assert verb in ("help", "version") or text.startswith(f"Usage: limpet {verb} "), text
     return re.findall(r"^  (?:-(.), |    )--([a-z0-9-]+)( VALUE)?", text, re.M)
 
 
@@ -46,7 +53,7 @@ def plain(text):
 
 def test_man(box):
     page = plain(box.limpet("help", "--man").stdout)
-    for verb in verbs(box):
+    for verb in verbs(box) + network_verbs(box):
         part = re.search(rf"^\.SS limpet {verb} .*\n(?:(?!\.S[SH]).*\n)*", page, re.M)
         assert part, verb
         want = [f"-{a}, --{n}{v}" if a else f"--{n}{v}" for a, n, v in flags(box, verb)]
@@ -61,13 +68,14 @@ def test_man(box):
 def test_bash(box):
     assert complete(box, "") == verbs(box)
     assert complete(box, "he") == ["help"] and complete(box, "help", "do") == ["doctor"]
-    for verb in verbs(box):
+    assert complete(box, "network", "") == [v.split()[1] for v in network_verbs(box)]
+    for verb in verbs(box) + network_verbs(box):
         want = {f"--{n}" for _, n, _ in flags(box, verb)} | {
             f"-{a}" for a, _, _ in flags(box, verb) if a}
-        assert set(complete(box, verb, "-")) == want, verb
+        assert set(complete(box, *verb.split(), "-")) == want, verb
         for _, name, value in flags(box, verb):
             if value and name != "format":
-                assert complete(box, verb, "--" + name, "-") == [], (verb, name)
+                assert complete(box, *verb.split(), "--" + name, "-") == [], (verb, name)
     assert complete(box, "ps", "--format", "j") == ["json"]
     assert complete(box, "nonsense", "-") == []
 

@@ -482,14 +482,15 @@ def test_many(box):
     gone(box)
 
 
-def main():
+def main(names, what=("-n",), before=None):
+    """Run the tests of `names` in namespaces of `what`, after `before`."""
     why = missing()
     if why:
         print("skip: " + why)
         sys.exit(77)
     if "LIMPET_NET_INSIDE" not in os.environ:
         os.environ["LIMPET_NET_INSIDE"] = "1"
-        os.execvp("unshare", ["unshare", "-n", sys.executable, *sys.argv])
+        os.execvp("unshare", ["unshare", *what, sys.executable, *sys.argv])
     import harness
     old = harness.Box.__init__
 
@@ -508,10 +509,12 @@ def main():
     harness.Box.close = end
     make_world()
     try:
-        harness.main(globals())
+        if before:
+            before()
+        harness.main(names)
     finally:
         sh(f"ip netns del {OUT}")
 
 
 if __name__ == "__main__":
-    main()
+    main(globals())

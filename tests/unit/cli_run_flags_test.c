@@ -136,6 +136,7 @@ static const char *const ours[] = {
     "cmdline",     "network",     "net",           "mac-address", "ip",
     "ip6",         "gateway",     "net-rate",      "quiet",       "publish",
     "publish-all", "expose",      "network-alias", "net-alias",   "egress",
+    "dns",         "dns-opt",     "dns-option",    "dns-search",  "add-host",
 };
 
 static const struct opt *find(const char *name)

@@ -162,7 +162,7 @@ static void test_resolv(void **state)
     assert_addr(&got[0], "9.9.9.9/32");
     assert_addr(&got[1], "fe80::1/128");
     assert_int_equal(resolv_parse(text, true, got), 4);
-    resolv_search(text, search, sizeof(search));
+    resolv_line(text, "search", search, sizeof(search));
     assert_string_equal(search, "a.example b");
     assert_int_equal(resolv_parse("", false, got), 0);
 }
