@@ -175,6 +175,46 @@ static void doctor_tun(const struct doctor_host *h, struct doctor_check *c)
                    "/dev/net && mknod -m 0666 /dev/net/tun c 10 200");
 }
 
+/* --network bridge and NAME: root, nft and the kernel's part. */
+static void doctor_bridges(const struct doctor_host *h, struct doctor_check *c)
+{
+    doctor_found(c, "%s",
+                 h->uid == 0 ? "nft and the kernel's part are there"
+                             : "possible as root; without: --network user");
+    if (h->nft < 0) {
+        doctor_found(c, "nft is not installed (--network bridge needs it)");
+        doctor_bad(c, DOCTOR_WARN, "apt-get install nftables");
+    } else if (h->bridge < 0) {
+        doctor_found(c, "not in this kernel (CONFIG_BRIDGE): %s",
+                     strerror(-h->bridge));
+        doctor_bad(c, DOCTOR_WARN, "modprobe bridge");
+    } else if (h->nf_tables < 0) {
+        doctor_found(c, "no nf_tables in this kernel: %s",
+                     strerror(-h->nf_tables));
+        doctor_bad(c, DOCTOR_WARN, "modprobe nf_tables");
+    } else if (h->uid == 0 && h->ip_forward == 0 && h->ip_forward_write < 0) {
+        doctor_found(c, "net.ipv4.ip_forward is 0 and cannot be written: %s",
+                     strerror(-h->ip_forward_write));
+        doctor_bad(c, DOCTOR_WARN,
+                   "sysctl -w net.ipv4.ip_forward=1 (in a container: on its "
+                   "host, or with --sysctl net.ipv4.ip_forward=1)");
+    }
+}
+
+/* --network user. */
+static void doctor_passt(const struct doctor_host *h, struct doctor_check *c)
+{
+    doctor_found(c, "installed");
+    if (h->passt < 0) {
+        doctor_found(c, "not installed (--network user needs it)");
+        doctor_bad(c, DOCTOR_WARN, "apt-get install passt");
+    } else if (h->ping_first > h->ping_last) {
+        doctor_found(c, "installed, but nobody may ping through it");
+        doctor_bad(c, DOCTOR_WARN,
+                   "sysctl -w net.ipv4.ping_group_range='0 2147483647'");
+    }
+}
+
 static void doctor_cgroups(const struct doctor_host *h, struct doctor_check *c)
 {
     if (!h->cgroup2) {
@@ -353,7 +393,8 @@ static const struct {
     void (*judge)(const struct doctor_host *h, struct doctor_check *c);
 } doctor_judges[] = {
     {"kvm", doctor_kvm},           {"kvm kind", doctor_kind},
-    {"tun", doctor_tun},           {"cgroups", doctor_cgroups},
+    {"tun", doctor_tun},           {"bridges", doctor_bridges},
+    {"passt", doctor_passt},       {"cgroups", doctor_cgroups},
     {"namespaces", doctor_userns}, {"page size", doctor_pages},
     {"memory", doctor_memory},     {"seccomp", doctor_seccomp},
     {"landlock", doctor_landlock}, {"store", doctor_store},

@@ -41,13 +41,18 @@ struct doctor_host {
     bool kvm_module;    /* /sys/module/kvm is there */
     char cpu_flags[4096];
 
-    int tun;               /* opening /dev/net/tun */
-    bool cgroup2;          /* on /sys/fs/cgroup */
-    bool cgroup1;          /* something else is there */
-    char controllers[256]; /* of cgroup v2's root */
-    long userns_max;       /* user.max_user_namespaces */
-    long userns_clone;     /* kernel.unprivileged_userns_clone */
-    long userns_apparmor;  /* kernel.apparmor_restrict_... */
+    int tun;                    /* opening /dev/net/tun */
+    int nft, passt;             /* are they installed? 0, or -ENOENT */
+    int bridge, nf_tables;      /* are they in the kernel? */
+    long ip_forward;            /* net.ipv4.ip_forward */
+    int ip_forward_write;       /* may it be switched on? 0, or why not */
+    long ping_first, ping_last; /* net.ipv4.ping_group_range */
+    bool cgroup2;               /* on /sys/fs/cgroup */
+    bool cgroup1;               /* something else is there */
+    char controllers[256];      /* of cgroup v2's root */
+    long userns_max;            /* user.max_user_namespaces */
+    long userns_clone;          /* kernel.unprivileged_userns_clone */
+    long userns_apparmor;       /* kernel.apparmor_restrict_... */
     long page_size;
     int64_t memory_free; /* MemAvailable */
     char seccomp[256];   /* actions_avail */
@@ -66,7 +71,7 @@ struct doctor_host {
     char bad_board[DOCTOR_TEXT]; /* which file is wrong and how, or "" */
 };
 
-enum { DOCTOR_CHECKS = 12 };
+enum { DOCTOR_CHECKS = 14 };
 
 /* Fills DOCTOR_CHECKS checks; returns true if none failed. */
 bool doctor_judge(const struct doctor_host *h,

@@ -2,10 +2,15 @@
 /* What doctor_judge() looks at, from this host. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_bridge.h>
 #include <linux/landlock.h>
+#include <linux/netlink.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -14,6 +19,7 @@
 #include "base/auto.h"
 #include "base/err.h"
 #include "base/parse.h"
+#include "net/run.h"
 #include "supervisor/board.h"
 #include "supervisor/board_host.h"
 #include "supervisor/doctor.h"
@@ -82,6 +88,51 @@ static int doctor_look_tun(const char *sysroot)
     (void)snprintf(path, sizeof(path), "%s/dev/net/tun", sysroot);
     AUTO_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
     return fd < 0 ? -errno : 0;
+}
+
+/* A program of PATH or the system's directories. */
+static int doctor_look_program(const char *sysroot, const char *name)
+{
+    char path[64];
+    struct run_path found;
+    if (sysroot[0] == '\0')
+        return run_find(name, &found);
+    (void)snprintf(path, sizeof(path), "/usr/bin/%s", name);
+    return doctor_is_there(sysroot, path) ? 0 : -ENOENT;
+}
+
+/* Asking loads the module, where it is one. */
+static int doctor_look_bridge(const char *sysroot)
+{
+    unsigned long version[4] = {BRCTL_GET_VERSION};
+    if (sysroot[0] != '\0')
+        return doctor_is_there(sysroot, "/sys/module/bridge") ? 0 : -ENOPKG;
+    AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int code = fd < 0 || ioctl(fd, SIOCGIFBR, version) < 0 ? -errno : 0;
+    return code == -ENOPKG ? code : 0;
+}
+
+static void doctor_look_network(struct doctor_host *h, const char *sysroot)
+{
+    char path[PATH_MAX];
+    char range[64];
+    h->nft = doctor_look_program(sysroot, "nft");
+    h->passt = doctor_look_program(sysroot, "passt");
+    h->bridge = doctor_look_bridge(sysroot);
+    if (sysroot[0] == '\0') {
+        AUTO_CLOSE int fd =
+            socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+        h->nf_tables = fd < 0 ? -errno : 0;
+    }
+    h->ip_forward = doctor_number(sysroot, "/proc/sys/net/ipv4/ip_forward");
+    (void)snprintf(path, sizeof(path), "%s/proc/sys/net/ipv4/ip_forward",
+                   sysroot);
+    h->ip_forward_write = access(path, W_OK) < 0 ? -errno : 0;
+    doctor_read(sysroot, "/proc/sys/net/ipv4/ping_group_range", range,
+                sizeof(range));
+    char *end = range;
+    h->ping_first = strtol(range, &end, 10);
+    h->ping_last = strtol(end, NULL, 10);
 }
 
 static int doctor_look_landlock(const char *sysroot)
@@ -186,6 +237,7 @@ void doctor_look(struct doctor_host *h, const char *sysroot, const char *kvm,
     doctor_name("/etc/passwd", h->uid, h->user);
     doctor_look_kvm(h, sysroot, kvm);
     h->tun = doctor_look_tun(sysroot);
+    doctor_look_network(h, sysroot);
     h->cgroup2 = doctor_is_there(sysroot, "/sys/fs/cgroup/cgroup.controllers");
     h->cgroup1 = doctor_is_there(sysroot, "/sys/fs/cgroup/cpu") ||
                  doctor_is_there(sysroot, "/sys/fs/cgroup/memory") ||

@@ -18,6 +18,11 @@ GOOD = {
     "/sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory pids\n",
     "/sys/kernel/security/lsm": "capability,landlock,yama",
     "/dev/net/tun": "",
+    "/usr/bin/nft": "",
+    "/usr/bin/passt": "",
+    "/sys/module/bridge/x": "",
+    "/proc/sys/net/ipv4/ip_forward": "0\n",
+    "/proc/sys/net/ipv4/ping_group_range": "0\t2147483647\n",
 }
 
 
@@ -50,6 +55,10 @@ def test_changes(box):
     base = doctor(box)
     rows = [
         ("tun", "warn", {"/dev/net/tun": None}, "modprobe tun"),
+        ("bridges", "warn", {"/usr/bin/nft": None}, "apt-get install nftables"),
+        ("bridges", "warn", {"/sys/module/bridge/x": None}, "modprobe bridge"),
+        ("passt", "warn", {"/usr/bin/passt": None}, "apt-get install passt"),
+        ("passt", "warn", {"/proc/sys/net/ipv4/ping_group_range": "1\t0\n"}, "ping_group_range="),
         ("cgroups", "warn", {"/sys/fs/cgroup/cgroup.controllers": None}, "mount -t cgroup2"),
         ("cgroups", "warn", {"/sys/fs/cgroup/cgroup.controllers": None,
                              "/sys/fs/cgroup/memory/x": ""}, "unified_cgroup_hierarchy=1"),

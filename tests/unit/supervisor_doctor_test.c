@@ -176,6 +176,24 @@ static void test_host_kernel(void **unused)
            "&& mknod -m 0666 /dev/net/tun c 10 200");
     EXPECT(h.tun = -EACCES, "tun", WARN, "Permission denied",
            "chmod 0666 /dev/net/tun");
+    EXPECT(h.nft = -ENOENT, "bridges", WARN, "nft is not installed",
+           "apt-get install nftables");
+    EXPECT(h.bridge = -ENOPKG, "bridges", WARN, "CONFIG_BRIDGE",
+           "modprobe bridge");
+    EXPECT(h.nf_tables = -EPROTONOSUPPORT, "bridges", WARN, "no nf_tables",
+           "modprobe nf_tables");
+    EXPECT(h.uid = 0; h.ip_forward = 0;
+           h.ip_forward_write = -EROFS, "bridges", WARN, "cannot be written",
+           "sysctl -w net.ipv4.ip_forward=1 (in a "
+           "container: on its host, or with --sysctl "
+           "net.ipv4.ip_forward=1)");
+    EXPECT(h.uid = 0; h.ip_forward = 0, "bridges", OK, "are there", "");
+    EXPECT(h.uid = 1000;
+           h.ip_forward_write = -EACCES, "bridges", OK, "--network user", "");
+    EXPECT(h.passt = -ENOENT, "passt", WARN, "not installed",
+           "apt-get install passt");
+    EXPECT(h.ping_first = 1, "passt", WARN, "nobody may ping",
+           "sysctl -w net.ipv4.ping_group_range='0 2147483647'");
     EXPECT(h.cgroup2 = false;
            h.cgroup1 = true, "cgroups", WARN, "version 1",
            "boot with systemd.unified_cgroup_hierarchy=1 on the kernel's "
