@@ -12,7 +12,7 @@ struct task;
 
 #define ARCH_HAS_LEGACY_CALLS 0
 #define ARCH_SIGSTACK_MIN     5120 /* MINSIGSTKSZ */
-#define ARCH_SEMID_PAD        0 /* a spare word after each time */
+#define ARCH_SEMID_PAD        0    /* a spare word after each time */
 /* clone(2): which argument word is what. */
 #define ARCH_CLONE_ARG_CTID 4
 #define ARCH_CLONE_ARG_TLS  3

@@ -15,7 +15,7 @@ struct cpu_tables;
 
 #define ARCH_HAS_LEGACY_CALLS 1    /* open, fork, stat, ... */
 #define ARCH_SIGSTACK_MIN     2048 /* MINSIGSTKSZ */
-#define ARCH_SEMID_PAD        1 /* a spare word after each time */
+#define ARCH_SEMID_PAD        1    /* a spare word after each time */
 /* clone(2): which argument word is what. */
 #define ARCH_CLONE_ARG_CTID 3
 #define ARCH_CLONE_ARG_TLS  4
