@@ -417,9 +417,9 @@ static void test_nice(void **state)
     assert_int_equal(CALL(setpriority, 3, 0, 0), -EINVAL);
     current()->proc->rlimits[LX_RLIMIT_NICE].cur = 25;
     assert_int_equal(CALL(setresuid, 1000, 1000, 1000), 0);
-    assert_int_equal(CALL(setpriority, 0, 0, -6), -EACCES);
+    assert_int_equal(CALL(setpriority, 0, 0, (uint32_t)-6), -EACCES);
     assert_int_equal(CALL(getpriority, 0, 0), 1);
-    assert_int_equal(CALL(setpriority, 0, 0, -5), 0);
+    assert_int_equal(CALL(setpriority, 0, 0, (uint32_t)-5), 0);
     assert_int_equal(CALL(getpriority, 0, 0), 25);
 }
 
