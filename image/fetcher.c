@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/fetcher.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -361,9 +362,9 @@ static void fetcher_answer(struct fetcher *f, struct transfer *t)
     if (t->failed.code == 0 && t->pipe < 0)
         a.size = (uint32_t)t->body.size;
     t->state = TRANSFER_IDLE;
-    if (path_write_all(f->sock, &a, sizeof(a)) < 0 ||
-        (a.size > 0 && path_write_all(f->sock, t->body.data, a.size) < 0))
-        f->over = true;
+    /* A converter that is gone has left its reason: fetcher_read_asks. */
+    if (path_write_all(f->sock, &a, sizeof(a)) == 0 && a.size > 0)
+        (void)path_write_all(f->sock, t->body.data, a.size);
     buf_fini(&t->body);
 }
 
@@ -547,10 +548,11 @@ int fetcher_serve(struct fetcher *f, int sock, const int *pipes,
         fetcher_wait(f);
     }
     progress_draw(&f->progress, fetcher_now(), true);
-    if (f->result.hex[0] == '\0') {
-        *e = f->failed;
-        return e->code;
+    if (f->result.hex[0] != '\0') {
+        *out = f->result;
+        return 0;
     }
-    *out = f->result;
-    return 0;
+    assert(f->failed.code < 0);
+    *e = f->failed;
+    return e->code;
 }

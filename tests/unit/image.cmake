@@ -1,5 +1,5 @@
 # Unit tests of image/.
-foreach(name data forward index oci plan pushnext registry spill tarpath tree)
+foreach(name data fetcher forward index oci plan pushnext registry spill tarpath tree)
   add_executable(image_${name}_test
     ${CMAKE_CURRENT_LIST_DIR}/image_${name}_test.c)
   target_link_libraries(image_${name}_test PRIVATE image base cmocka)
