@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -19,6 +20,8 @@
 #include "net/plan.h"
 #include "net/resolv.h"
 #include "net/run.h"
+
+enum { ATTACH_PORT_TRIES = 50 }; /* 10 ms each */
 
 /* Everything while one interface is made. */
 struct attach {
@@ -141,6 +144,44 @@ static int lease_addresses(struct attach *a, struct err *e)
     return code;
 }
 
+struct lease_counter {
+    struct lease_reader r; /* first */
+    unsigned count;
+};
+
+static int lease_count_one(struct lease_reader *r, const struct lease *l)
+{
+    (void)l;
+    ((struct lease_counter *)r)->count++;
+    return 0;
+}
+
+static unsigned lease_count(struct attach *a)
+{
+    struct lease_counter c = {.r = {lease_count_one}};
+    (void)lease_each(a->h->store, &c.r);
+    return c.count;
+}
+
+/* A VM that ended a moment ago still has its ports until the keeper has seen
+ * it: with `run --rm -p` twice in a row, the second need not know. */
+static int lease_retake(struct attach *a, struct port *p, int *fds,
+                        struct err *e)
+{
+    const struct timespec nap = {.tv_nsec = 10 * 1000 * 1000};
+    unsigned before = lease_count(a);
+    (void)bridge_sweep(a->h);
+    int code = -EADDRINUSE;
+    if (lease_count(a) == before)
+        return code; /* somebody else's */
+    keep_forget(a->keeper);
+    for (int i = 0; i < ATTACH_PORT_TRIES && code == -EADDRINUSE; i++) {
+        (void)nanosleep(&nap, NULL);
+        code = port_take(p, fds, e);
+    }
+    return code;
+}
+
 static int lease_ports(struct attach *a, struct err *e)
 {
     struct port_list *p = a->want->ports;
@@ -154,8 +195,12 @@ static int lease_ports(struct attach *a, struct err *e)
         return err_set(e, -ENOMEM, "out of memory");
     for (unsigned i = 0; i < 2 * count; i++)
         a->sockets[i] = -1;
-    for (unsigned i = 0; i < count && code == 0; i++)
-        code = port_take(&p->port[i], &a->sockets[(size_t)2 * i], e);
+    for (unsigned i = 0; i < count && code == 0; i++) {
+        int *fds = &a->sockets[(size_t)2 * i];
+        code = port_take(&p->port[i], fds, e);
+        if (code == -EADDRINUSE)
+            code = lease_retake(a, &p->port[i], fds, e);
+    }
     memcpy(a->lease.ports.port, p->port, count * sizeof(struct port));
     a->lease.ports.count = count;
     return code;

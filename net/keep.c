@@ -180,10 +180,16 @@ int keep_add(int fd, const struct keep_add *a, struct err *e)
                : code;
 }
 
+void keep_forget(int fd)
+{
+    const struct keep_msg m = {.last = 1};
+    if (keep_send(fd, &m, NULL) == 0)
+        (void)keep_wait(fd);
+}
+
 void keep_nudge(const struct store *s)
 {
     AUTO_CLOSE int fd = keep_try(s);
-    const struct keep_msg m = {.last = 1};
-    if (fd >= 0 && keep_send(fd, &m, NULL) == 0)
-        (void)keep_wait(fd);
+    if (fd >= 0)
+        keep_forget(fd);
 }

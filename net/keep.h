@@ -50,6 +50,10 @@ struct keep_add {
 };
 int keep_add(int fd, const struct keep_add *a, struct err *e);
 
+/* Leases have gone: ports of theirs are closed soon. Waits for the keeper, not
+ * for that. */
+void keep_forget(int fd);
+
 /* If there is one: look at the store again (a network or a VM is gone). */
 void keep_nudge(const struct store *s);
 

@@ -130,6 +130,8 @@ static void client_close(struct keeper_client *c)
     free(c);
 }
 
+static void keeper_forget(struct keeper *k);
+
 /* Returns what the launcher is answered: enum keep_answer. */
 static uint8_t client_take(struct keeper *k, const struct keep_msg *m,
                            const int *fds, size_t fd_count)
@@ -140,6 +142,7 @@ static uint8_t client_take(struct keeper *k, const struct keep_msg *m,
         strchr(m->key, '/') != NULL)
         return KEEP_DONE;
     if (m->key[0] == '\0') {
+        keeper_forget(k);
         keeper_look(k, 2);
         return KEEP_DONE;
     }

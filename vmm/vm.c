@@ -440,6 +440,18 @@ static int prepare(struct vm *v, const struct console_streams *streams,
     return ctl_attach(&v->ctl, v->config->client_fd, v->config->listen_fd, e);
 }
 
+/* Who reads our output sees its end now, and not when the kernel has taken VM
+ * and tap down, milliseconds later. */
+static void close_streams(const struct console_streams *s,
+                          const struct config_stdio *io)
+{
+    const int fds[] = {s->in.fd,     s->out.fd,     s->err.fd,
+                       io->stdin_fd, io->stdout_fd, io->stderr_fd};
+    for (size_t i = 0; i < ARRAY_COUNT(fds); i++)
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+}
+
 static int run(struct vm *v, struct err *e)
 {
     struct console_streams streams = {.log_fd = v->config->stdio.log_fd};
@@ -462,7 +474,10 @@ static int run(struct vm *v, struct err *e)
         return e->code;
     mark(v, "vmm_run");
     (void)sem_post(&v->shared.go);
-    return loop_run(&v->loop, e);
+    int code = loop_run(&v->loop, e);
+    if (code == 0)
+        close_streams(&streams, io);
+    return code;
 }
 
 int vmm_run(const struct vm_config *c, uint64_t start_ns)

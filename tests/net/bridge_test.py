@@ -317,6 +317,14 @@ def test_ports(box):
         s.bind(("0.0.0.0", 9080))
 
 
+def test_port_again(box):
+    """A port is free for the next VM as soon as the one before has ended."""
+    for _ in range(5):
+        p = box.run("true", flags=("--rm", "--network", "bridge", "-p", "9400:80"))
+        assert p.returncode == 0, p
+    gone(box)
+
+
 def test_udp_port(box):
     echo = "import socket; s=socket.socket(2,2); s.bind(('0.0.0.0',7))\nwhile True: d,a=s.recvfrom(2000); s.sendto(d+a[0].encode(),a)"
     ask = ("import socket,sys; f=10 if ':' in sys.argv[1] else 2; s=socket.socket(f,2); s.settimeout(2); "

@@ -44,3 +44,10 @@ foreach(name user netns)
   set_tests_properties(net_${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
     ENVIRONMENT "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;PYTHONDONTWRITEBYTECODE=1")
 endforeach()
+
+# 200 VMs at once; prints what an interface costs.
+add_test(NAME net_many COMMAND ${Python3_EXECUTABLE}
+  ${CMAKE_CURRENT_LIST_DIR}/many_test.py)
+set_tests_properties(net_many PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600 LABELS long
+  RUN_SERIAL ON
+  ENVIRONMENT "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;PYTHONDONTWRITEBYTECODE=1")
