@@ -168,7 +168,7 @@ static unsigned lease_count(struct attach *a)
 static int lease_retake(struct attach *a, struct port *p, int *fds,
                         struct err *e)
 {
-    const struct timespec nap = {.tv_nsec = 10 * 1000 * 1000};
+    const struct timespec nap = {.tv_nsec = 10000000};
     unsigned before = lease_count(a);
     (void)bridge_sweep(a->h);
     int code = -EADDRINUSE;

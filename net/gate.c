@@ -396,16 +396,17 @@ static pid_t gate_start_passt(char **argv)
     _exit(GATE_FAILED);
 }
 
-int gate_main(const struct gate_rules *r, char **argv)
+int gate_main(const struct gate_rules *r, char **passt)
 {
     struct gate *g = &g_gate;
     struct err e = {0};
     int code = -EINVAL;
     g->rules = r;
-    pid_t pid = argv != NULL ? gate_start_passt(argv) : 0;
+    (void)signal(SIGCHLD, SIG_DFL); /* its pid stays ours */
+    pid_t pid = passt != NULL ? gate_start_passt(passt) : 0;
     /* Its messages, and the pipe that says that it is ready, are its alone. */
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (argv != NULL) {
+    if (passt != NULL) {
         (void)dup2(null, STDOUT_FILENO);
         (void)close(GATE_FD_PASST);
     }

@@ -79,7 +79,7 @@ static int netns_fill(struct nl *n, const struct netns_want *w,
                       const struct link_info *i, struct net_iface *out,
                       struct err *e)
 {
-    struct link_plan p;
+    struct link_plan p = {0};
     int code = link_read_plan(n, i->index, &p, e);
     if (code < 0)
         return code;
@@ -155,7 +155,7 @@ static int netns_make(const struct netns_want *w, struct net_iface *out,
                       struct err *e)
 {
     struct nl n;
-    struct link_info i;
+    struct link_info i = {0};
     char alias[LINK_ALIAS_SIZE];
     int code = nl_open(&n, NETLINK_ROUTE, e);
     if (code == 0)

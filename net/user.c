@@ -112,7 +112,7 @@ static int user_gateway(const struct net_iface *said,
 static int user_plan(const struct user_want *w, struct net_iface *out,
                      struct err *e)
 {
-    struct link_plan host;
+    struct link_plan host = {0};
     struct nl n;
     int code = nl_open(&n, NETLINK_ROUTE, e);
     if (code == 0)
