@@ -116,5 +116,8 @@ int udp_create(uint16_t family, int protocol, struct socket **out);
 int raw_create(uint16_t family, int type, int protocol, struct socket **out);
 /* From net_start(), once, before the first socket: tables. 0 or -ENOMEM. */
 int tcp_init(void);
+/* Around frames that came in together; net thread. */
+void tcp_batch_begin(void);
+void tcp_batch_end(void);
 int udp_init(void);
 int raw_init(void);

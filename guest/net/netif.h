@@ -102,6 +102,7 @@ struct net_work {
     void (*fn)(struct net_work *w);
     bool queued;
 };
+bool net_on_thread(void); /* this is the net thread */
 void net_work_init(struct net_work *w, void (*fn)(struct net_work *w));
 void net_work_queue(struct net_work *w);
 /* Wait until `w` neither is queued nor runs. Not on the net thread. */

@@ -71,6 +71,11 @@ static struct net_work *work_take(void)
     return w;
 }
 
+bool net_on_thread(void)
+{
+    return net.task != NULL && current() == net.task;
+}
+
 /* Somebody waits for this CPU. */
 static bool net_in_the_way(void)
 {
@@ -90,7 +95,9 @@ static void net_main(void *arg)
             continue;
         }
         sched_unprepare();
+        tcp_batch_begin();
         w->fn(w); /* may free it */
+        tcp_batch_end();
         net_flush();
         /* Whom it woke runs on this CPU when the work is done, or now if there
          * is more: then this thread goes to one that is idle. */

@@ -188,8 +188,12 @@ struct tcp_sock {
     bool dsack, ack_now, pingpong, peer_fin;
     uint32_t peer_fin_seq; /* where the FIN is that came */
     uint8_t quick_acks;
-    uint32_t ack_due;  /* bytes not acknowledged yet */
-    uint32_t tune_seq; /* receive buffer tuning: copied_seq then */
+    /* Net thread only, while frames come in: its ACK waits for the last one */
+    bool batched;
+    struct list batch_node;
+    uint32_t batch_range; /* last_range then */
+    uint32_t ack_due;     /* bytes not acknowledged yet */
+    uint32_t tune_seq;    /* receive buffer tuning: copied_seq then */
     nsec_t tune_time;
     uint32_t rcv_rtt; /* us */
     nsec_t challenge_time;

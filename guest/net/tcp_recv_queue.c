@@ -352,15 +352,66 @@ void tcp_queue_segment(struct tcp_sock *t, struct tcp_seg *g)
         waitq_wake(&t->k.s.in_wait, EPOLLIN | EPOLLRDNORM, WAKE_ALL);
 }
 
+/* --- acknowledgements --- */
+
+/* RFC 9293, 3.10.7.4 (MUST-58, MUST-59): what came together is looked at
+ * before anything of it is acknowledged. Net thread only. */
+static struct {
+    bool open;
+    struct list socks; /* by batch_node, each with a reference */
+} batch = {.socks = LIST_INIT(batch.socks)};
+
+void tcp_batch_begin(void)
+{
+    batch.open = true;
+}
+
+void tcp_batch_end(void)
+{
+    batch.open = false;
+    while (!list_empty(&batch.socks)) {
+        struct tcp_sock *t =
+            LIST_ENTRY(batch.socks.next, struct tcp_sock, batch_node);
+        list_remove(&t->batch_node);
+        t->batched = false;
+        spin_lock(&t->k.lock);
+        tcp_ack_decide(t); /* unless an answer has told it meanwhile */
+        tcp_unlock(t);
+        inet_put(&t->k);
+    }
+}
+
+/* May the ACK wait for the rest of what came? Not one of a peer that counts
+ * duplicates (RFC 5681, 3.2), nor one that tells of a range or a duplicate
+ * which the next could not tell of (RFC 2018, 4; RFC 2883, 4), and the peer
+ * shall hear of each quarter of a window. */
+static bool batch_defer(struct tcp_sock *t)
+{
+    bool holes = t->range_count != 0;
+    if (!net_on_thread() || !batch.open || t->dsack || (holes && !t->sack_ok) ||
+        t->rcv_nxt - t->last_ack > t->rcv_wnd / 4 ||
+        (t->batched && holes && t->batch_range != t->last_range))
+        return false;
+    t->batch_range = t->last_range;
+    if (!t->batched) {
+        t->batched = true;
+        inet_get(&t->k);
+        list_add_tail(&batch.socks, &t->batch_node);
+    }
+    return true;
+}
+
 /* RFC 5681, 4.2; RFC 1122, 4.2.3.2: every second segment, or after a while. */
 void tcp_ack_decide(struct tcp_sock *t)
 {
     bool quick = t->quick_acks > 0 && !t->pingpong;
     if (t->ack_now || (t->ack_due != 0 && quick) ||
-        t->ack_due >= 2 * t->rcv_mss)
-        tcp_send_ack(t);
-    else if (t->ack_due != 0 && t->clock[TCP_CLOCK_DELACK] == NSEC_NEVER)
+        t->ack_due >= 2 * t->rcv_mss) {
+        if (!batch_defer(t))
+            tcp_send_ack(t);
+    } else if (t->ack_due != 0 && t->clock[TCP_CLOCK_DELACK] == NSEC_NEVER) {
         tcp_clock_set(t, TCP_CLOCK_DELACK, clock_now() + TCP_DELACK);
+    }
 }
 
 /* The window follows what the program reads in a round trip. */
