@@ -23,6 +23,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BIN, IMAGES, ROUNDS, WORK = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+sys.path.insert(0, os.path.join(HERE, "../net"))
+import badpath  # noqa: E402
 ONLY = sys.argv[5] if len(sys.argv) > 5 else "net."
 SECONDS = int(os.environ.get("LIMPET_BENCH_SECONDS", "4"))
 LIMPET = os.path.join(BIN, "limpet")
@@ -351,6 +353,22 @@ def idle():
         line("net.idle", (vm.wakeups() - before) / 15, "1/s", None, "wake-ups of the monitor's threads, nginx idle at a bridge")
 
 
+def paths():
+    """TCP over a bad path, 20 ms each way, against Linux in the VM's place."""
+    for name, way, mib, bad in (("loss-in", False, 1, {"loss": 10}), ("loss-out", True, 1, {"loss": 10}),
+                                ("reorder-in", False, 24, {"reorder": 30}), ("reorder-out", True, 24, {"reorder": 30}),
+                                ("double-in", False, 24, {"double": 10}), ("double-out", True, 24, {"double": 10})):
+        rows = {"linux": [], "vm": []}
+        for n in range(ROUNDS):
+            for far, row in rows.items():
+                p = badpath.Path(BIN, LIMPET, STORE, far, seed=n + 1, **bad)
+                taker = p.stream(way, mib)[1]
+                p.close()
+                row.append(taker["bytes"] / taker["seconds"] / 1e6)
+        b, a = (statistics.median(rows[far]) for far in ("linux", "vm"))
+        line("net.path." + name, a, "MB/s", a / b, f"a stream over a bad path of 20 ms; Linux {b:.2f}")
+
+
 def inside():
     must("sh", "-ec", "ip link set lo up; ip link add base0 type bridge; ip addr add 10.88.0.1/24 dev base0; ip link set base0 up; "
          "echo 1 > /proc/sys/net/ipv4/ip_forward")  # or limpet forwards for its own VMs only
@@ -362,12 +380,12 @@ def inside():
     os.environ["LIMPET_ROOT"] = STORE
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     for name, fn in (("net.http.", http), ("net.redis.", redis), ("net.stream.", stream), ("net.udp.", udp),
-                     ("net.start", starts), ("net.idle", idle)):
+                     ("net.start", starts), ("net.idle", idle), ("net.path.", paths)):
         if not wanted(name):
             continue
         try:
             fn()
-        except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as problem:
+        except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError, AssertionError) as problem:
             print(f"{name + '*':<34} {'-':>12} {'-':<6} -  # {str(problem)[:300]}", flush=True)
 
 

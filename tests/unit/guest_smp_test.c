@@ -110,6 +110,59 @@ static void test_tokens(void **state)
         assert_int_equal(pairs[i].passes[0] + pairs[i].passes[1], 2 * ROUNDS);
 }
 
+/* --- who is woken by a task that hands over runs on its CPU --- */
+
+static uint32_t same_cpu, last_cpu; /* atomic */
+
+static void give(void *arg)
+{
+    struct pair *p = arg;
+
+    current()->hands_over = true;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        int r;
+        WAIT_FOR(r, &p->q[0], __atomic_load_n(&p->turn, __ATOMIC_SEQ_CST) == 0,
+                 WAIT_DEADLY, NSEC_NEVER);
+        assert_int_equal(r, 0);
+        __atomic_store_n(&last_cpu, arch_this_cpu()->id, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&p->turn, 1, __ATOMIC_SEQ_CST);
+        waitq_wake(&p->q[1], 0, WAKE_ALL);
+    }
+    finish();
+}
+
+static void get(void *arg)
+{
+    struct pair *p = arg;
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        int r;
+        WAIT_FOR(r, &p->q[1], __atomic_load_n(&p->turn, __ATOMIC_SEQ_CST) == 1,
+                 WAIT_DEADLY, NSEC_NEVER);
+        assert_int_equal(r, 0);
+        same_cpu +=
+            arch_this_cpu()->id == __atomic_load_n(&last_cpu, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&p->turn, 0, __ATOMIC_SEQ_CST);
+        waitq_wake(&p->q[0], 0, WAKE_ALL);
+    }
+    finish();
+}
+
+static void test_hand_over(void **state)
+{
+    (void)state;
+    struct pair *p = &pairs[0];
+
+    *p = (struct pair){.turn = 0};
+    waitq_init(&p->q[0]);
+    waitq_init(&p->q[1]);
+    same_cpu = 0;
+    spawn(get, p);
+    spawn(give, p);
+    await(2);
+    assert_true(same_cpu > ROUNDS / 20); /* idle CPUs may steal it */
+}
+
 /* --- a mutex around a plain counter --- */
 
 static struct mutex mutex;
@@ -269,6 +322,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_hand_over),
         cmocka_unit_test(test_mutex),
         cmocka_unit_test(test_timeouts_race_with_wakes),
         cmocka_unit_test(test_futex_lock),

@@ -197,6 +197,39 @@ static void test_nagle(void **state)
     pair_free(&p);
 }
 
+/* RFC 9293, MUST-58 and 59: what came together is acknowledged together. */
+static struct tcp_sock *burst_to;
+
+static void burst(struct net_work *w)
+{
+    (void)w;
+    for (unsigned i = 0; i < 8; i++)
+        inject(burst_to, TCP_ACK, burst_to->rcv_nxt, burst_to->snd_una, 40);
+}
+
+static void test_acks_together(void **state)
+{
+    struct net_work w;
+    (void)state;
+    link_reset();
+    struct pair p = pair_new(LX_AF_INET);
+    link_run(SECOND);
+    burst_to = p.b;
+    watch_start(true);
+    burst(&w); /* a segment each time */
+    assert_true(seen.acks >= 4);
+    watch_start(true);
+    uint32_t from = p.b->rcv_nxt;
+    net_work_init(&w, burst);
+    net_work_queue(&w);
+    link_run(10 * MS);
+    assert_int_equal(p.b->rcv_nxt - from, 8 * 40);
+    assert_int_equal(seen.acks, 1);
+    assert_int_equal(p.b->last_ack, p.b->rcv_nxt);
+    net_link.filter = NULL;
+    pair_free(&p);
+}
+
 /* --- ends --- */
 
 static void until(const struct tcp_sock *t, uint8_t want)
@@ -510,14 +543,23 @@ static void test_leaks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_syn_retries), cmocka_unit_test(test_rto),
-        cmocka_unit_test(test_keepalive),   cmocka_unit_test(test_zero_window),
-        cmocka_unit_test(test_nagle),       cmocka_unit_test(test_half_close),
-        cmocka_unit_test(test_close_both),  cmocka_unit_test(test_open_both),
-        cmocka_unit_test(test_orphan),      cmocka_unit_test(test_blind),
-        cmocka_unit_test(test_paws),        cmocka_unit_test(test_holes),
-        cmocka_unit_test(test_flood),       cmocka_unit_test(test_reuse),
-        cmocka_unit_test(test_noise),       cmocka_unit_test(test_leaks),
+        cmocka_unit_test(test_syn_retries),
+        cmocka_unit_test(test_rto),
+        cmocka_unit_test(test_keepalive),
+        cmocka_unit_test(test_zero_window),
+        cmocka_unit_test(test_nagle),
+        cmocka_unit_test(test_acks_together),
+        cmocka_unit_test(test_half_close),
+        cmocka_unit_test(test_close_both),
+        cmocka_unit_test(test_open_both),
+        cmocka_unit_test(test_orphan),
+        cmocka_unit_test(test_blind),
+        cmocka_unit_test(test_paws),
+        cmocka_unit_test(test_holes),
+        cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_reuse),
+        cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_leaks),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
