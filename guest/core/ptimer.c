@@ -23,6 +23,7 @@ struct ptimer {
     int32_t id, clock;
     int32_t signo;   /* 0: SIGEV_NONE */
     int32_t overrun; /* of the last signal taken */
+    uint64_t before; /* periods that were over before the machine was up */
 };
 
 static struct mutex ptimer_lock = {.waiters = LIST_INIT(ptimer_lock.waiters)};
@@ -206,6 +207,9 @@ static void ptimer_fn(struct timer *t)
     si.timer_value = pt->value;
     if (pt->interval != 0)
         si.overrun = ptimer_again(t, pt->interval);
+    si.overrun =
+        (int32_t)MIN((uint64_t)si.overrun + pt->before, (uint64_t)INT32_MAX);
+    pt->before = 0;
     if (pt->signo == 0)
         return;
     if (pt->task != NULL)
@@ -311,8 +315,7 @@ int ptimer_create(int32_t clock, const struct lx_sigevent *ev, int32_t *id,
     return r;
 }
 
-static nsec_t ptimer_deadline(const struct ptimer *pt, bool absolute,
-                              nsec_t value)
+static nsec_t ptimer_deadline(struct ptimer *pt, bool absolute, nsec_t value)
 {
     nsec_t now = clock_now();
 
@@ -321,7 +324,10 @@ static nsec_t ptimer_deadline(const struct ptimer *pt, bool absolute,
         uint64_t wall = clock_wall();
         if (value > wall)
             return now + (value - wall);
-        return now - MIN(now, wall - value); /* overruns are counted */
+        nsec_t late = wall - value; /* counts as overruns */
+        if (late > now && pt->interval != 0)
+            pt->before = (late - now) / pt->interval;
+        return now - MIN(now, late);
     }
     return absolute ? value : now + value;
 }
@@ -342,6 +348,7 @@ int ptimer_set(int32_t id, bool absolute, nsec_t value, nsec_t interval,
         (void)timer_stop(&pt->timer);
         pt->interval = interval;
         pt->overrun = 0;
+        pt->before = 0;
         if (pt->cpu)
             ptimer_cpu_set(pt, absolute, value);
         else if (value != 0)

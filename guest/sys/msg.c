@@ -302,7 +302,7 @@ static int64_t msg_info(int cmd, uint64_t to)
     if (cmd == MSG_INFO) {
         v[0] = (int32_t)msg_ids.used;
         v[1] = (int32_t)msg_count;
-        v[6] = (int32_t)msg_bytes;
+        v[6] = (int32_t)(msg_bytes - msg_count * sizeof(struct msg));
     }
     mutex_unlock(&msg_ids.lock);
     return copy_to_user(uptr(to), v, sizeof(v)) < 0 ? -EFAULT : r;

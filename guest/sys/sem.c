@@ -19,7 +19,7 @@
 
 #define SEMMSL   32000
 #define SEMMNI   32000
-#define SEMMNS   65536u /* semaphores of all sets: kernel memory */
+#define SEMMNS   (1u << 20) /* semaphores of all sets: kernel memory */
 #define SEMOPM   500
 #define SEMVMX   32767
 #define UNDO_MAX 4096u /* processes times sets */
