@@ -285,8 +285,6 @@ int aspace_advise(struct aspace *as, uint64_t addr, uint64_t size, int advice)
 {
     bool known = (advice >= MADV_NORMAL && advice <= MADV_DONTNEED) ||
                  (advice >= MADV_FREE && advice <= MADV_POPULATE_WRITE);
-    /* As a kernel that merges no pages. */
-    known = known && advice != MADV_MERGEABLE && advice != MADV_UNMERGEABLE;
     if (!known || advice == MADV_REMOVE || (addr & PAGE_MASK) != 0 ||
         size > USER_END)
         return -EINVAL;

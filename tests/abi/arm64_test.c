@@ -12,9 +12,10 @@
 #include "abi/linux/aarch64/nr.h"
 #include "abi/linux/aarch64/signal.h"
 
-#ifndef __NR_fchmodat2 /* Linux 6.6: newer than the headers may be */
+#ifndef __NR_fchmodat2 /* newer than these headers */
 #define __NR_fchmodat2 452
 #endif
+
 #define SAME_NR(name, nr) static_assert(__NR_##name == (nr), #name);
 LX_SYSCALLS(SAME_NR)
 
