@@ -331,8 +331,8 @@ static void attach_fini(struct attach *a)
     store_network_fini(&a->network);
 }
 
-int attach_bridge(int root, const struct attach_want *w, struct net_iface *out,
-                  struct err *e)
+static int attach_once(int root, const struct attach_want *w,
+                       struct net_iface *out, struct err *e)
 {
     struct store s;
     struct bridge_host h;
@@ -361,6 +361,16 @@ int attach_bridge(int root, const struct attach_want *w, struct net_iface *out,
     bridge_close(&h);
     store_fini(&s);
     return code < 0 ? code : 0;
+}
+
+/* A keeper that ends meanwhile is nobody's fault here: the next one. */
+int attach_bridge(int root, const struct attach_want *w, struct net_iface *out,
+                  struct err *e)
+{
+    int code = attach_once(root, w, out, e);
+    if (code == -EPIPE || code == -ECONNRESET)
+        code = attach_once(root, w, out, e);
+    return code;
 }
 
 /* ---- the end ---- */
