@@ -68,6 +68,12 @@ struct gate {
         struct net_addr dst;
     } known[GATE_CACHE];
     struct gate_flow flow[GATE_CACHE];
+    /* Connections whose guest has closed its half. */
+    struct gate_half {
+        struct gate_flow flow;
+        bool ended;   /* the peer too, ... */
+        uint32_t end; /* at this sequence number */
+    } half[GATE_CACHE];
 };
 
 static struct gate g_gate; /* too large for a stack */
@@ -147,11 +153,42 @@ static struct gate_flow *gate_slot(struct gate *g, const struct gate_flow *f)
                               (unsigned)f->peer_port << 16 | f->port)];
 }
 
-static bool gate_may_answer(struct gate *g, const struct gate_flow *f)
+static bool flow_equal(const struct gate_flow *k, const struct gate_flow *f)
 {
-    const struct gate_flow *k = gate_slot(g, f);
     return k->peer.prefix != 0 && plan_equal(&k->peer, &f->peer) &&
            k->peer_port == f->peer_port && k->port == f->port;
+}
+
+static bool gate_may_answer(struct gate *g, const struct gate_flow *f)
+{
+    return flow_equal(gate_slot(g, f), f);
+}
+
+/*
+ * After the guest's FIN, passt of 2023-03 sends what is acknowledged again, as
+ * new bytes, without end. So nothing is acknowledged then but the peer's FIN:
+ * passt's window is what can still come, and who wants more, or later, sees a
+ * reset and no wrong bytes. false: the frame may not go on.
+ */
+static bool gate_half_closed(struct gate *g, const uint8_t *frame, size_t size,
+                             bool outward)
+{
+    struct gate_segment s;
+    if (!gate_segment(frame, size, outward, &s))
+        return true;
+    struct gate_half *h = &g->half[gate_slot(g, &s.flow) - g->flow];
+    bool known = flow_equal(&h->flow, &s.flow);
+    if (known && (s.syn || s.rst)) {
+        *h = (struct gate_half){0};
+    } else if (known && !outward && s.fin) {
+        h->ended = true;
+        h->end = s.end;
+    } else if (known && outward) {
+        return h->ended && s.ack == h->end;
+    } else if (outward && s.fin && !s.rst) {
+        *h = (struct gate_half){.flow = s.flow};
+    }
+    return true;
 }
 
 /* A frame of our own among those to the VM. If there is no room, the guest
@@ -235,6 +272,8 @@ static bool gate_frame(struct gate_way *w, const uint8_t *frame, size_t size)
     struct gate *g = w->g;
     struct gate_flow flow;
     struct gate_frame f;
+    if (!gate_half_closed(g, frame, size, w->outward))
+        return false;
     if (!w->outward) {
         if (gate_learn(frame, size, &flow))
             *gate_slot(g, &flow) = flow;

@@ -49,6 +49,16 @@ enum gate_verdict gate_judge(const struct gate_rules *r, const uint8_t *frame,
 /* A UDP frame to the guest: who may be answered. false: it is no such. */
 bool gate_learn(const uint8_t *frame, size_t size, struct gate_flow *out);
 
+/* What a TCP segment says of its connection. */
+struct gate_segment {
+    struct gate_flow flow;
+    bool syn, fin, rst;
+    uint32_t ack, end; /* end: the sequence number after it */
+};
+/* false: it is none. `outward`: from the guest. */
+bool gate_segment(const uint8_t *frame, size_t size, bool outward,
+                  struct gate_segment *out);
+
 /*
  * A guest that asks whether somebody has its link-local address (RFC 4862,
  * 5.4): the frame becomes a TCP reset from it, which belongs to nothing, but

@@ -17,6 +17,7 @@ enum {
     TCP_SIZE = 20,
     TCP_FLAGS_AT = 13,
     TCP_WINDOW = 255, /* of passt's first 64 KiB, which it scales by 8 bits */
+    TCP_FIN = 0x01,
     TCP_SYN = 0x02,
     TCP_RST = 0x04,
     DISCARD_PORT = 9, /* RFC 863 */
@@ -184,6 +185,35 @@ bool gate_learn(const uint8_t *frame, size_t size, struct gate_flow *out)
     *out = (struct gate_flow){.peer = p.src,
                               .peer_port = gate_u16(p.data),
                               .port = gate_u16(p.data + 2)};
+    return true;
+}
+
+static uint32_t gate_u32(const uint8_t *at)
+{
+    return (uint32_t)gate_u16(at) << 16 | gate_u16(at + 2);
+}
+
+bool gate_segment(const uint8_t *frame, size_t size, bool outward,
+                  struct gate_segment *out)
+{
+    struct gate_packet p;
+    if (!packet_read(frame, size, &p) || p.protocol != IPPROTO_TCP ||
+        p.size < TCP_SIZE)
+        return false;
+    size_t head = (size_t)(p.data[12] >> 4) * 4;
+    uint8_t flags = p.data[TCP_FLAGS_AT];
+    if (head < TCP_SIZE || head > p.size)
+        return false;
+    uint16_t from = gate_u16(p.data);
+    uint16_t to = gate_u16(p.data + 2);
+    *out = (struct gate_segment){.flow = {.peer = outward ? p.dst : p.src,
+                                          .peer_port = outward ? to : from,
+                                          .port = outward ? from : to},
+                                 .syn = (flags & TCP_SYN) != 0,
+                                 .fin = (flags & TCP_FIN) != 0,
+                                 .rst = (flags & TCP_RST) != 0,
+                                 .ack = gate_u32(p.data + 8)};
+    out->end = gate_u32(p.data + 4) + (uint32_t)(p.size - head) + out->fin;
     return true;
 }
 

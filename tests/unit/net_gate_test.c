@@ -270,6 +270,27 @@ static void test_ack(void **state)
     }
 }
 
+static void test_segment(void **state)
+{
+    struct gate_segment got;
+    struct frame f = make("192.0.2.1", TCP, ACK | 1);
+    uint8_t *tcp = f.b + 34;
+    (void)state;
+    assert_false(gate_segment(f.b, f.size, true, &got)); /* no header length */
+    tcp[12] = 0x60;
+    assert_false(gate_segment(f.b, f.size, true, &got));
+    tcp[12] = 0x50;
+    memcpy(tcp + 4, (uint8_t[]){0, 0, 1, 0, 0, 0, 2, 0}, 8);
+    assert_true(gate_segment(f.b, f.size, true, &got));
+    assert_true(got.fin && !got.syn && !got.rst);
+    assert_true(got.ack == 0x200 && got.end == 0x101);
+    assert_true(got.flow.port == 1000 && got.flow.peer_port == 53);
+    assert_true(gate_segment(f.b, f.size, false, &got));
+    assert_true(got.flow.port == 53 && got.flow.peer_port == 1000);
+    f = make("192.0.2.1", UDP, 0);
+    assert_false(gate_segment(f.b, f.size, true, &got));
+}
+
 static void test_introduction(void **state)
 {
     struct frame f = make("ff02::1:ff00:1", IPPROTO_ICMPV6, 135);
@@ -302,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_neighbours),
         cmocka_unit_test(test_flows),
         cmocka_unit_test(test_ack),
+        cmocka_unit_test(test_segment),
         cmocka_unit_test(test_introduction),
     };
     return cmocka_run_group_tests_name("net_gate", tests, NULL, NULL);
