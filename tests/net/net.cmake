@@ -34,7 +34,7 @@ set_tests_properties(net_bridge PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 400 LABEL
 # Names: the same stand-ins, and real VMs where there is KVM.
 add_test(NAME net_dns COMMAND ${Python3_EXECUTABLE}
   ${CMAKE_CURRENT_LIST_DIR}/dns_test.py)
-set_tests_properties(net_dns PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 400
+set_tests_properties(net_dns PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 400 LABELS slow
   ENVIRONMENT "LIMPET=$<TARGET_FILE:limpet>;FAKE=${CMAKE_BINARY_DIR}/standin;NETD=$<TARGET_FILE:limpet-net>;LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;PYTHONDONTWRITEBYTECODE=1;PYTHONPATH=${CMAKE_SOURCE_DIR}/tests/cli")
 
 # Without root, and in the place of an interface of another namespace.
