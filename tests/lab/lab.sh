@@ -7,6 +7,7 @@
 #   lab.sh [OPTION...] -- CMD [ARG...]
 #   lab.sh [--arch ARCH] --prepare   only download and build what is needed
 #     --arch x86_64|arm64   --smp N   --mem MIB   --timeout S   --log FILE
+#     --icount      one CPU whose nanoseconds are instructions (QEMU -icount)
 #     --idle S      no output for so long: it froze, and counts as out of time
 #     --cpu MODEL   arm64: neoverse-n1 (default), cortex-a53, -a72, -a76 ...
 #     --gic 2|3     arm64: 3 (default)
@@ -22,7 +23,7 @@
 # Debian's mirror. Cache: LAB_CACHE (~/.cache/limpet-lab).
 set -euo pipefail
 die() { echo "lab: $*" >&2; exit 125; }
-ARCH=x86_64 CPU= GIC=3 SHARE=() EXTRA=() SMP=2 MEM=2048 TIMEOUT=600 IDLE= LOG= PREPARE=
+ARCH=x86_64 CPU= GIC=3 SHARE=() EXTRA=() SMP=2 MEM=2048 TIMEOUT=600 IDLE= LOG= ACCEL=(-accel tcg,thread=multi) PREPARE=
 while [ $# -gt 0 ]; do
     case $1 in
     --) shift; break ;;
@@ -35,6 +36,7 @@ while [ $# -gt 0 ]; do
     --smp) SMP=$2; shift 2 ;;
     --mem) MEM=$2; shift 2 ;;
     --timeout) TIMEOUT=$2; shift 2 ;;
+    --icount) ACCEL=(-accel "tcg,thread=single" -icount "shift=0,sleep=off") SMP=1; shift ;;
     --idle) IDLE=$2; shift 2 ;;
     --log) LOG=$2; shift 2 ;;
     *) die "unknown option $1" ;;
@@ -190,7 +192,7 @@ else
     CPU=EPYC,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,-nrip-save,-xsavec
 fi
 timeout --foreground -k 5 "$TIMEOUT" $QEMU -M "$MACHINE,memory-backend=mem" -cpu "$CPU" \
-    -accel tcg,thread=multi -smp "$SMP" -m "$MEM" -object memory-backend-memfd,id=mem,size="${MEM}M",share=on \
+    "${ACCEL[@]}" -smp "$SMP" -m "$MEM" -object memory-backend-memfd,id=mem,size="${MEM}M",share=on \
     -nodefaults -no-user-config -display none -no-reboot -serial file:"${LOG:-$T/console}" -device virtio-rng-pci \
     -chardev socket,id=root,path="$T/root.sock" -device vhost-user-fs-pci,chardev=root,tag=root \
     -device virtio-serial-pci,ioeventfd=off \
