@@ -3,7 +3,8 @@
 # run.sh OUT CACHE IMAGES: make the packages in OUT and look into them, make
 # amd64's again from a copy and compare, install it on a bare bookworm (kept in
 # CACHE) that has what the package depends on and no more, and run an image
-# there as an ordinary user of the group kvm.
+# there as an ordinary user of the group kvm. arm64's files do that, uninstalled,
+# on an emulated host.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$here/../..
@@ -103,3 +104,28 @@ timeout -k 5 120 unshare -m -p -f -i -n --propagation private bash -euc '
     exec /bin/bash /inside.sh' "$work/root" </dev/null || status=$?
 [ $status = 0 ] || fail "in the bare root: exit code $status"
 echo "ok ran in a bare root"
+
+[ -d "$work/arm64" ] || exit 0
+if ! command -v qemu-system-aarch64 >/dev/null; then
+    echo "SKIP arm64's run: no qemu-system-aarch64 (tools/packages.sh cross)"
+    exit 0
+fi
+if ! grep -rqE '"architecture": ?"arm64"' "$image"; then
+    echo "SKIP arm64's run: $image has no arm64 (ARCHES of make-images.sh)"
+    exit 0
+fi
+cp -r "$image" "$work/image"
+chmod 755 "$work"
+cat >"$work/arm64.sh" <<'EOF'
+set -e
+cp -a "$1/arm64/usr/." /usr/
+chmod 666 /dev/kvm
+mkdir -p -m 777 /tmp/home
+as() { setpriv --reuid 1000 --regid 1000 --clear-groups env -i HOME=/tmp/home PATH="$PATH" "$@"; }
+as limpet version
+as limpet doctor | grep -F 'in /usr/libexec/limpet'
+[ "$(as limpet run --rm "oci:$1/image")" = "hello from c uid 0 argc 1" ]
+EOF
+"$here/../lab/cases.sh" --arch arm64 --timeout 500 --share "$work" -- bash "$work/arm64.sh" "$work" ||
+    fail "arm64's files on an emulated host: exit code $?"
+echo "ok ran arm64's files on an emulated host as uid 1000"
