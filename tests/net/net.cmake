@@ -41,7 +41,7 @@ set_tests_properties(net_dns PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 400 LABELS s
 foreach(name user netns)
   add_test(NAME net_${name} COMMAND ${Python3_EXECUTABLE}
     ${CMAKE_CURRENT_LIST_DIR}/${name}_test.py)
-  set_tests_properties(net_${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
+  set_tests_properties(net_${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300 LABELS slow
     ENVIRONMENT "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;PYTHONDONTWRITEBYTECODE=1")
 endforeach()
 
