@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -20,8 +19,6 @@
 #include "net/plan.h"
 #include "net/resolv.h"
 #include "net/run.h"
-
-enum { ATTACH_PORT_TRIES = 50 }; /* 10 ms each */
 
 /* Everything while one interface is made. */
 struct attach {
@@ -144,42 +141,14 @@ static int lease_addresses(struct attach *a, struct err *e)
     return code;
 }
 
-struct lease_counter {
-    struct lease_reader r; /* first */
-    unsigned count;
-};
-
-static int lease_count_one(struct lease_reader *r, const struct lease *l)
-{
-    (void)l;
-    ((struct lease_counter *)r)->count++;
-    return 0;
-}
-
-static unsigned lease_count(struct attach *a)
-{
-    struct lease_counter c = {.r = {lease_count_one}};
-    (void)lease_each(a->h->store, &c.r);
-    return c.count;
-}
-
-/* A VM that ended a moment ago still has its ports until the keeper has seen
- * it: with `run --rm -p` twice in a row, the second need not know. */
+/* A VM that ended a moment ago may still have its ports: with `run --rm -p`
+ * twice in a row, the second need not know. */
 static int lease_retake(struct attach *a, struct port *p, int *fds,
                         struct err *e)
 {
-    const struct timespec nap = {.tv_nsec = 10000000};
-    unsigned before = lease_count(a);
     (void)bridge_sweep(a->h);
-    int code = -EADDRINUSE;
-    if (lease_count(a) == before)
-        return code; /* somebody else's */
     keep_forget(a->keeper);
-    for (int i = 0; i < ATTACH_PORT_TRIES && code == -EADDRINUSE; i++) {
-        (void)nanosleep(&nap, NULL);
-        code = port_take(p, fds, e);
-    }
-    return code;
+    return port_take(p, fds, e);
 }
 
 static int lease_ports(struct attach *a, struct err *e)
@@ -371,38 +340,4 @@ int attach_bridge(int root, const struct attach_want *w, struct net_iface *out,
     if (code == -EPIPE || code == -ECONNRESET)
         code = attach_once(root, w, out, e);
     return code;
-}
-
-/* ---- the end ---- */
-
-struct release {
-    struct lease_reader r; /* first */
-    struct bridge_host *h;
-    const char *id;
-};
-
-static int release_one(struct lease_reader *r, const struct lease *l)
-{
-    struct release *x = (struct release *)r;
-    if (strcmp(l->id, x->id) == 0)
-        bridge_release(x->h, l);
-    return 0;
-}
-
-void attach_release(int root, const char *id)
-{
-    struct store s;
-    struct bridge_host h = {.route.fd = -1, .filter.fd = -1};
-    struct release x = {.r = {release_one}, .h = &h, .id = id};
-    if (faccessat(root, "networks", F_OK, 0) < 0)
-        return;
-    if (store_open(&s, root, NULL) < 0)
-        return;
-    if (bridge_open(&h, &s, NULL) == 0 && store_lock(&s, NULL) == 0) {
-        (void)lease_each(&s, &x.r);
-        store_unlock(&s);
-        keep_nudge(&s);
-    }
-    bridge_close(&h);
-    store_fini(&s);
 }

@@ -37,9 +37,5 @@ struct attach_want {
 int attach_bridge(int root, const struct attach_want *w, struct net_iface *out,
                   struct err *e);
 
-/* Whatever a container holds; also done by the keeper when its tap vanishes,
- * so that nobody has to wait. */
-void attach_release(int root, const char *id);
-
 /* Can this process make taps and rules? 0, or why not. */
 int attach_possible(struct err *e);

@@ -20,6 +20,7 @@ enum helper_kind {
     HELPER_NETWORK,   /* struct dnszone_network */
     HELPER_VM,        /* struct dnszone_vm */
     HELPER_SERVERS,   /* struct dnszone_servers */
+    HELPER_AFTER,     /* fd: closed when all before is done */
 };
 
 struct helper_msg {

@@ -180,16 +180,18 @@ int keep_add(int fd, const struct keep_add *a, struct err *e)
                : code;
 }
 
+/* The pipe's end goes to the keeper and on to its helper, behind the news of
+ * who has gone: it hangs up when both are through. */
 void keep_forget(int fd)
 {
-    const struct keep_msg m = {.last = 1};
-    if (keep_send(fd, &m, NULL) == 0)
-        (void)keep_wait(fd);
-}
-
-void keep_nudge(const struct store *s)
-{
-    AUTO_CLOSE int fd = keep_try(s);
-    if (fd >= 0)
-        keep_forget(fd);
+    const struct keep_msg m = {.count = 1};
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return;
+    struct pollfd p = {.fd = ends[0]};
+    int code = keep_send(fd, &m, &ends[1]);
+    (void)close(ends[1]);
+    if (code == 0)
+        (void)poll(&p, 1, KEEP_PATIENCE_MS);
+    (void)close(ends[0]);
 }

@@ -22,7 +22,9 @@ enum { KEEP_FDS = 128 }; /* sockets in one message */
 /* Launcher to keeper, with `count` sockets. The keeper answers a byte, enum
  * keep_answer, to the one with `last`. */
 struct keep_msg {
-    char key[LEASE_KEY_SIZE]; /* of a lease that is written; "": look again */
+    /* Of a lease that is written; "": look again, and close the fd that may
+     * come along once the sockets of those who have gone are closed. */
+    char key[LEASE_KEY_SIZE];
     uint8_t last;
     uint8_t refilled; /* the tables are new: what is the keeper's is missing */
     uint16_t count;
@@ -50,12 +52,9 @@ struct keep_add {
 };
 int keep_add(int fd, const struct keep_add *a, struct err *e);
 
-/* Leases have gone: ports of theirs are closed soon. Waits for the keeper, not
- * for that. */
+/* Leases have gone: waits, for some seconds at most, until their ports are
+ * closed. */
 void keep_forget(int fd);
-
-/* If there is one: look at the store again (a network or a VM is gone). */
-void keep_nudge(const struct store *s);
 
 /* The keeper's whole life: `listener` and `root` are inherited fds. Returns
  * the exit code of the program. */

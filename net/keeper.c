@@ -142,7 +142,10 @@ static uint8_t client_take(struct keeper *k, const struct keep_msg *m,
         strchr(m->key, '/') != NULL)
         return KEEP_DONE;
     if (m->key[0] == '\0') {
+        const struct helper_msg after = {.kind = HELPER_AFTER};
         keeper_forget(k);
+        if (fd_count > 0)
+            (void)helper_send(k->helper, &after, fds[0]);
         keeper_look(k, 2);
         return KEEP_DONE;
     }

@@ -424,7 +424,7 @@ int64_t aspace_brk(struct aspace *as, uint64_t to)
         uint64_t end = ROUND_UP(to, PAGE_SIZE);
         int e = 0;
         if (end > old && (!aspace_limit(as, end - old, true) ||
-                          (end - old) >> PAGE_SHIFT > page_total_count()))
+                          !aspace_commit_ok(end - old, LX_PROT_WRITE, 0, NULL)))
             e = -ENOMEM;
         else if (end > old)
             e = aspace_brk_grow(as, old, end);

@@ -128,6 +128,29 @@ int ipc_owner(const struct ipc_perm *p)
     return -EPERM;
 }
 
+int ipc_use(struct ipc_ids *ids, int32_t id, uint32_t bits,
+            struct ipc_perm **out)
+{
+    int r = ipc_find(ids, id, out);
+
+    return r == 0 ? ipc_access(*out, bits) : r;
+}
+
+int ipc_own(struct ipc_ids *ids, int32_t id, struct ipc_perm **out)
+{
+    int r = ipc_find(ids, id, out);
+
+    return r == 0 ? ipc_owner(*out) : r;
+}
+
+int ipc_look(struct ipc_ids *ids, int32_t id, bool by_id, bool any,
+             struct ipc_perm **out)
+{
+    int r = by_id ? ipc_find(ids, id, out) : ipc_at(ids, id, out);
+
+    return r == 0 && !any ? ipc_access(*out, 0444) : r;
+}
+
 void ipc_stat(const struct ipc_perm *p, struct lx_ipc64_perm *out)
 {
     *out = (struct lx_ipc64_perm){.key = p->key,

@@ -64,6 +64,13 @@ int32_t ipc_last(const struct ipc_ids *ids); /* highest index used, or 0 */
 /* 0444 to read, 0222 to change, or what ...get asks for: 0 or -EACCES. */
 int ipc_access(const struct ipc_perm *p, uint32_t bits);
 int ipc_owner(const struct ipc_perm *p); /* IPC_SET, IPC_RMID: 0 or -EPERM */
+/* ipc_find, and ipc_access or ipc_owner. */
+int ipc_use(struct ipc_ids *ids, int32_t id, uint32_t bits,
+            struct ipc_perm **out);
+int ipc_own(struct ipc_ids *ids, int32_t id, struct ipc_perm **out);
+/* For IPC_STAT by id, else by index; `any`: whoever asks (..._STAT_ANY). */
+int ipc_look(struct ipc_ids *ids, int32_t id, bool by_id, bool any,
+             struct ipc_perm **out);
 void ipc_stat(const struct ipc_perm *p, struct lx_ipc64_perm *out);
 int ipc_set(struct ipc_perm *p, const struct lx_ipc64_perm *to); /* -EINVAL */
 int64_t ipc_now(void); /* seconds of CLOCK_REALTIME */

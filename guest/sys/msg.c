@@ -134,10 +134,7 @@ static bool msq_fits(const struct msq *q, const struct msg *m)
 static int msg_send(int32_t id, struct msg *m, int flags)
 {
     struct ipc_perm *p;
-    int r = ipc_find(&msg_ids, id, &p);
-
-    if (r == 0)
-        r = ipc_access(p, 0222);
+    int r = ipc_use(&msg_ids, id, 0222, &p);
     if (r < 0)
         return r;
     struct msq *q = msq_of(p);
@@ -233,10 +230,7 @@ static int msg_receive(const uint64_t *a, struct msg **out)
     int flags = (int)a[4];
     struct ipc_perm *p;
     struct msg *m;
-    int r = ipc_find(&msg_ids, (int32_t)a[0], &p);
-
-    if (r == 0)
-        r = ipc_access(p, 0444);
+    int r = ipc_use(&msg_ids, (int32_t)a[0], 0444, &p);
     if (r < 0)
         return r;
     struct msq *q = msq_of(p);
@@ -314,10 +308,7 @@ static int64_t msg_stat(int cmd, int32_t id, uint64_t to)
     struct lx_msqid64_ds ds = {.cbytes = 0};
 
     mutex_lock(&msg_ids.lock);
-    int r =
-        cmd == IPC_STAT ? ipc_find(&msg_ids, id, &p) : ipc_at(&msg_ids, id, &p);
-    if (r == 0 && cmd != MSG_STAT_ANY)
-        r = ipc_access(p, 0444);
+    int r = ipc_look(&msg_ids, id, cmd == IPC_STAT, cmd == MSG_STAT_ANY, &p);
     if (r == 0) {
         const struct msq *q = msq_of(p);
         ipc_stat(p, &ds.perm);
@@ -369,9 +360,7 @@ static int64_t msg_change(int cmd, int32_t id, const struct lx_msqid64_ds *to)
     struct ipc_perm *p;
 
     mutex_lock(&msg_ids.lock);
-    int r = ipc_find(&msg_ids, id, &p);
-    if (r == 0)
-        r = ipc_owner(p);
+    int r = ipc_own(&msg_ids, id, &p);
     if (r == 0 && cmd == IPC_SET)
         r = msq_set(msq_of(p), to);
     else if (r == 0)

@@ -394,10 +394,7 @@ static int64_t sem_stat(int cmd, int32_t id, uint64_t to)
     struct lx_semid64_ds ds = {.nsems = 0};
 
     mutex_lock(&sem_ids.lock);
-    int r =
-        cmd == IPC_STAT ? ipc_find(&sem_ids, id, &p) : ipc_at(&sem_ids, id, &p);
-    if (r == 0 && cmd != SEM_STAT_ANY)
-        r = ipc_access(p, 0444);
+    int r = ipc_look(&sem_ids, id, cmd == IPC_STAT, cmd == SEM_STAT_ANY, &p);
     if (r == 0) {
         const struct semset *s = semset_of(p);
         ipc_stat(p, &ds.perm);
@@ -428,9 +425,7 @@ static int64_t sem_change(int cmd, int32_t id, const struct lx_semid64_ds *to)
     struct ipc_perm *p;
 
     mutex_lock(&sem_ids.lock);
-    int r = ipc_find(&sem_ids, id, &p);
-    if (r == 0)
-        r = ipc_owner(p);
+    int r = ipc_own(&sem_ids, id, &p);
     if (r == 0 && cmd == IPC_SET) {
         r = ipc_set(p, &to->perm);
         if (r == 0)
@@ -482,9 +477,8 @@ static int64_t sem_value(int cmd, const uint64_t *a)
     struct ipc_perm *p;
 
     mutex_lock(&sem_ids.lock);
-    int64_t r = ipc_find(&sem_ids, (int32_t)a[0], &p);
-    if (r == 0)
-        r = ipc_access(p, cmd == SETVAL ? 0222 : 0444);
+    int64_t r =
+        ipc_use(&sem_ids, (int32_t)a[0], cmd == SETVAL ? 0222 : 0444, &p);
     if (r == 0)
         r = sem_one(semset_of(p), cmd, (uint32_t)a[1], (int32_t)a[3]);
     mutex_unlock(&sem_ids.lock);
@@ -534,9 +528,7 @@ static int64_t sem_all(int cmd, int32_t id, uint64_t at)
     struct ipc_perm *p;
 
     mutex_lock(&sem_ids.lock);
-    int r = ipc_find(&sem_ids, id, &p);
-    if (r == 0)
-        r = ipc_access(p, cmd == SETALL ? 0222 : 0444);
+    int r = ipc_use(&sem_ids, id, cmd == SETALL ? 0222 : 0444, &p);
     if (r == 0)
         r = sem_copy_all(semset_of(p), cmd, uptr(at));
     mutex_unlock(&sem_ids.lock);

@@ -176,9 +176,7 @@ static int shm_open(int32_t id, int flags, struct shm **out, struct file **file)
     if ((flags & SHM_EXEC) != 0)
         want |= 0111;
     mutex_lock(&shm_ids.lock);
-    int r = ipc_find(&shm_ids, id, &p);
-    if (r == 0)
-        r = ipc_access(p, want);
+    int r = ipc_use(&shm_ids, id, want, &p);
     if (r == 0) {
         struct shm *s = shm_of(p);
         *file = file_new(&shm_file_ops, s->file->inode,
@@ -303,10 +301,7 @@ static int64_t shm_stat(int cmd, int32_t id, uint64_t to)
     struct lx_shmid64_ds ds = {.segsz = 0};
 
     mutex_lock(&shm_ids.lock);
-    int r =
-        cmd == IPC_STAT ? ipc_find(&shm_ids, id, &p) : ipc_at(&shm_ids, id, &p);
-    if (r == 0 && cmd != SHM_STAT_ANY)
-        r = ipc_access(p, 0444);
+    int r = ipc_look(&shm_ids, id, cmd == IPC_STAT, cmd == SHM_STAT_ANY, &p);
     if (r == 0) {
         const struct shm *s = shm_of(p);
         ipc_stat(p, &ds.perm);

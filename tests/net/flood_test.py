@@ -9,7 +9,6 @@ Floods of ARP, neighbour solicitations, SYNs, fragments and plain noise: after
 each the VM answers pings, still serves, and has not lost memory to it. Needs
 root and /dev/kvm.
 """
-import os
 import random
 import re
 import socket
@@ -19,25 +18,11 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-BIN = os.path.abspath(os.environ["LIMPET_BIN"])
-IMAGES = os.path.abspath(os.environ.get("LIMPET_IMAGES", "build/images"))
+from world import BIN, IMAGES, enter
+
 HOST, VM, HOST6, VM6 = "10.78.0.1", "10.78.0.2", "fd78::1", "fd78::2"
 MAC = bytes.fromhex("020000000078")
 COUNT = 20000
-
-
-def missing():
-    if os.geteuid() != 0:
-        return "needs root for a network namespace"
-    for path in ("/dev/kvm", "/dev/net/tun"):
-        try:
-            os.close(os.open(path, os.O_RDWR))
-        except OSError as e:
-            return f"{path}: {e.strerror}"
-    if not os.path.exists(f"{IMAGES}/busybox/index.json"):
-        return f"{IMAGES}/busybox is not there: tests/fixtures/make-images.sh makes it"
-    return None
 
 
 def ip(*args):
@@ -147,13 +132,7 @@ def alive():
 
 
 def main():
-    why = missing()
-    if why:
-        print("skip:", why)
-        return 77
-    if os.environ.get("FLOOD_NETNS") != "1":
-        os.environ["FLOOD_NETNS"] = "1"
-        os.execvp("unshare", ["unshare", "-n", sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
+    enter()
     ip("link", "set", "lo", "up")
     ip("tuntap", "add", "t0", "mode", "tap")
     ip("link", "set", "t0", "up")

@@ -10,6 +10,7 @@ import tempfile
 
 import badpath
 import tap_test
+from world import enter
 
 TOOLS = os.path.abspath(os.environ["LIMPET_NET_TOOLS"])
 
@@ -63,13 +64,7 @@ def test_all_at_once(store):
 
 
 def main():
-    why = tap_test.missing()
-    if why:
-        print("skip: " + why)
-        sys.exit(77)
-    if "LIMPET_NET_INSIDE" not in os.environ:
-        os.environ["LIMPET_NET_INSIDE"] = "1"
-        os.execvp("unshare", ["unshare", "-n", "-m", sys.executable, *sys.argv])
+    enter(what=("-n", "-m"))
     os.system("ip link set lo up")
     tests = {n[5:]: f for n, f in globals().items() if n.startswith("test_")}
     bad = 0

@@ -8,7 +8,6 @@ Needs root, /dev/kvm, /dev/net/tun and nft.
 """
 import os
 import random
-import shutil
 import socket
 import statistics
 import subprocess
@@ -17,25 +16,9 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-BIN = os.path.abspath(os.environ["LIMPET_BIN"])
-IMAGES = os.path.abspath(os.environ.get("LIMPET_IMAGES", "build/images"))
-BUSYBOX = f"oci:{IMAGES}/busybox"
+from world import BIN, BUSYBOX, enter
+
 WIRE_RUNS = 60
-
-
-def missing():
-    if os.geteuid() != 0:
-        return "needs root for a network namespace"
-    if not shutil.which("nft"):
-        return "nft is not installed: apt-get install nftables"
-    for path in ("/dev/kvm", "/dev/net/tun"):
-        try:
-            os.close(os.open(path, os.O_RDWR))
-        except OSError as e:
-            return f"{path}: {e.strerror}"
-    if not os.path.exists(f"{IMAGES}/busybox/index.json"):
-        return f"{IMAGES}/busybox is not there: tests/fixtures/make-images.sh makes it"
-    return None
 
 
 def limpet(store, verb, *args, **env):
@@ -137,13 +120,7 @@ def test_wire(store, _):
 
 
 def main():
-    why = missing()
-    if why:
-        print("skip: " + why)
-        return 77
-    if "LIMPET_NET_INSIDE" not in os.environ:
-        os.environ["LIMPET_NET_INSIDE"] = "1"
-        os.execvp("unshare", ["unshare", "-n", sys.executable, *sys.argv])
+    enter({"nft": "nftables"})
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     with tempfile.TemporaryDirectory(prefix="limpet-many-", ignore_cleanup_errors=True) as store:

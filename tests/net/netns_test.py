@@ -9,45 +9,21 @@ interface of another namespace, as CNI plugins prepare it:
 Needs root, /dev/kvm, /dev/net/tun and tc.
 """
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 
-BIN = os.path.abspath(os.environ["LIMPET_BIN"])
-IMAGES = os.path.abspath(os.environ.get("LIMPET_IMAGES", "build/images"))
-BUSYBOX = f"oci:{IMAGES}/busybox"
+import world
+from world import BIN, BUSYBOX, wait_for
+
 POD = "pod%d" % os.getpid()
 MAC = "02:aa:00:00:00:07"
 
 
-def missing():
-    if os.geteuid() != 0:
-        return "needs root for network namespaces"
-    for path in ("/dev/kvm", "/dev/net/tun"):
-        try:
-            os.close(os.open(path, os.O_RDWR))
-        except OSError as e:
-            return f"{path}: {e.strerror}"
-    if not shutil.which("tc"):
-        return "tc is not installed: apt-get install iproute2"
-    if not os.path.exists(f"{IMAGES}/busybox/index.json"):
-        return f"{IMAGES}/busybox is not there: tests/fixtures/make-images.sh makes it"
-    return None
-
-
-def sh(text, **kw):
-    kw.setdefault("timeout", 30)
-    return subprocess.run(["sh", "-c", text], capture_output=True, text=True, **kw)
-
-
-def must(text, **kw):
-    p = sh(text, **kw)
-    assert p.returncode == 0, (text, p)
-    return p.stdout
+def must(text):
+    return world.must(text, timeout=30)
 
 
 def pod(text):
@@ -71,7 +47,7 @@ class Vm:
         self.id = p.stdout.strip()
         with open(f"{store}/vms/{self.id}/lock") as f:
             self.pid = int(f.read())
-        wait_for(lambda: "ready" in self.log())
+        wait_for(lambda: "ready" in self.log(), 15)
 
     def log(self):
         return limpet(self.store, "logs", self.name).stdout
@@ -88,16 +64,9 @@ def limpet(store, verb, *args):
                           stdin=subprocess.DEVNULL)
 
 
-def wait_for(done, seconds=15):
-    end = time.time() + seconds
-    while not done():
-        assert time.time() < end, "waited in vain"
-        time.sleep(0.05)
-
-
 def clean():
     """Nothing of ours in the namespace, and its own interface works again."""
-    wait_for(lambda: "ingress" not in pod("tc qdisc") and "limpet" not in pod("ip link"))
+    wait_for(lambda: "ingress" not in pod("tc qdisc") and "limpet" not in pod("ip link"), 15)
 
 
 def ping(to, *flags):
@@ -168,7 +137,7 @@ def test_end(store):
                 ping("10.88.0.2")
         if victims == "monitor":
             clean()
-        wait_for(lambda: "limpet" not in pod("ip link"))
+        wait_for(lambda: "limpet" not in pod("ip link"), 15)
     with Vm(store, "true"):  # over what the last one left
         ping("10.88.0.2")
     clean()
@@ -217,20 +186,14 @@ def test_namespace_goes(store):
     """The other end of the veth is deleted: the VM lives on, without a network."""
     with Vm(store, "true") as vm:
         must("ip link del p0")
-        wait_for(lambda: "eth0" not in pod("ip link"))
+        wait_for(lambda: "eth0" not in pod("ip link"), 15)
         assert vm.id[:12] in limpet(store, "ps", "-q").stdout
-    wait_for(lambda: "limpet" not in pod("ip link"))
+    wait_for(lambda: "limpet" not in pod("ip link"), 15)
     make_pod()
 
 
 def main():
-    why = missing()
-    if why:
-        print("skip: " + why)
-        return 77
-    if "LIMPET_NET_INSIDE" not in os.environ:
-        os.environ["LIMPET_NET_INSIDE"] = "1"
-        os.execvp("unshare", ["unshare", "-n", sys.executable, *sys.argv])
+    world.enter({"tc": "iproute2"})
     must("ip link set lo up")
     make_pod()
     names = sys.argv[1:] or [n for n in globals() if n.startswith("test_")]
@@ -240,7 +203,7 @@ def main():
                 globals()[name](store)
                 print("ok " + name, flush=True)
     finally:
-        sh(f"ip netns del {POD}")
+        world.sh(f"ip netns del {POD}", timeout=30)
     return 0
 
 

@@ -16,23 +16,9 @@ import sys
 import tempfile
 import time
 
-BIN = os.path.abspath(os.environ["LIMPET_BIN"])
-IMAGES = os.path.abspath(os.environ.get("LIMPET_IMAGES", "build/images"))
-BUSYBOX = f"oci:{IMAGES}/busybox"
+from world import BIN, BUSYBOX, enter
+
 HOST4, HOST6, VM4, VM6 = "10.77.0.1", "fd77::1", "10.77.0.2", "fd77::2"
-
-
-def missing():
-    if os.geteuid() != 0:
-        return "needs root for a network namespace"
-    for path in ("/dev/kvm", "/dev/net/tun"):
-        try:
-            os.close(os.open(path, os.O_RDWR))
-        except OSError as e:
-            return f"{path}: {e.strerror}"
-    if not os.path.exists(f"{IMAGES}/busybox/index.json"):
-        return f"{IMAGES}/busybox is not there: tests/fixtures/make-images.sh makes it"
-    return None
 
 
 def ip(*args):
@@ -235,13 +221,7 @@ def test_state_says_what_there_is(store):
 
 
 def main():
-    why = missing()
-    if why:
-        print("skip: " + why)
-        return 77
-    if "LIMPET_NET_INSIDE" not in os.environ:
-        os.environ["LIMPET_NET_INSIDE"] = "1"
-        os.execvp("unshare", ["unshare", "-n", sys.executable, *sys.argv])
+    enter()
     ip("link", "set", "lo", "up")
     make_tap()
     names = sys.argv[1:] or [n for n in globals() if n.startswith("test_")]

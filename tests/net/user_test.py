@@ -21,8 +21,8 @@ import sys
 import tempfile
 import time
 
-BIN = os.path.abspath(os.environ["LIMPET_BIN"])
-IMAGES = os.path.abspath(os.environ.get("LIMPET_IMAGES", "build/images"))
+from world import BIN, IMAGES, enter, must, wait_for
+
 OUT = "x%d" % os.getpid()
 UID, GROUP = "1001", "4207"
 PRIVATE_DEV = ("set -e; minor=$(stat -c %T /dev/kvm); mount -t tmpfs none /dev; mknod -m 666 /dev/null c 1 3; "
@@ -30,27 +30,6 @@ PRIVATE_DEV = ("set -e; minor=$(stat -c %T /dev/kvm); mount -t tmpfs none /dev; 
                f"mknod -m 660 /dev/kvm c 10 0x$minor; chgrp {GROUP} /dev/kvm; exec \"$@\"")
 AS_USER = ["unshare", "-m", "sh", "-c", PRIVATE_DEV, "sh", "setpriv", "--reuid", UID, "--regid", UID,
            "--bounding-set=-all", "--inh-caps=-all", f"--groups={GROUP}"]
-
-
-def missing():
-    if os.geteuid() != 0:
-        return "needs root for network namespaces"
-    if not shutil.which("passt"):
-        return "passt is not installed: apt-get install passt"
-    try:
-        os.close(os.open("/dev/kvm", os.O_RDWR))
-    except OSError as e:
-        return f"/dev/kvm: {e.strerror}"
-    for name in ("busybox", "python3"):
-        if not os.path.exists(f"{IMAGES}/{name}/index.json"):
-            return f"{IMAGES}/{name} is not there: tests/fixtures/make-images.sh makes it"
-    return None
-
-
-def must(text):
-    p = subprocess.run(["sh", "-c", text], capture_output=True, text=True, timeout=20)
-    assert p.returncode == 0, (text, p)
-    return p.stdout
 
 
 def make_world():
@@ -177,13 +156,6 @@ class Vm:
 
     def __exit__(self, *unused):
         self.place.limpet("rm", "-f", self.name)
-
-
-def wait_for(done, seconds=20):
-    end = time.time() + seconds
-    while not done():
-        assert time.time() < end, "waited in vain"
-        time.sleep(0.05)
 
 
 def children():
@@ -466,13 +438,7 @@ def test_gate(place):
 
 
 def main():
-    why = missing()
-    if why:
-        print("skip: " + why)
-        return 77
-    if "LIMPET_NET_INSIDE" not in os.environ:
-        os.environ["LIMPET_NET_INSIDE"] = "1"
-        os.execvp("unshare", ["unshare", "-n", sys.executable, *sys.argv])
+    enter({"passt": "passt"}, ["/dev/kvm"], ["busybox", "python3"])
     make_world()
     names = sys.argv[1:] or [n for n in globals() if n.startswith("test_")]
     try:

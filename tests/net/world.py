@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of networks share: what must be there, a network namespace of
+their own, commands and patience."""
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+BIN = os.path.abspath(os.environ.get("LIMPET_BIN", ""))
+IMAGES = os.path.abspath(os.environ.get("LIMPET_IMAGES", "build/images"))
+BUSYBOX = f"oci:{IMAGES}/busybox"
+
+
+def missing(tools, devices, images):
+    if os.geteuid() != 0:
+        return "needs root for network namespaces"
+    for tool, package in tools.items():
+        if not shutil.which(tool):
+            return f"{tool} is not installed: apt-get install {package}"
+    for path in devices:
+        try:
+            os.close(os.open(path, os.O_RDWR))
+        except OSError as e:
+            return f"{path}: {e.strerror}"
+    for name in images:
+        if not os.path.exists(f"{IMAGES}/{name}/index.json"):
+            return f"{IMAGES}/{name} is not there: tests/fixtures/make-images.sh makes it"
+    return None
+
+
+def enter(tools={}, devices=("/dev/kvm", "/dev/net/tun"), images=("busybox",), what=("-n",)):
+    """Go on in namespaces of `what`, or skip the test. tools: {program: package}."""
+    why = missing(tools, devices, images)
+    if why:
+        print("skip: " + why)
+        sys.exit(77)
+    if "LIMPET_NET_INSIDE" not in os.environ:
+        os.environ["LIMPET_NET_INSIDE"] = "1"
+        os.execvp("unshare", ["unshare", *what, sys.executable, *sys.argv])
+
+
+def sh(text, timeout=20, **kw):
+    return subprocess.run(["sh", "-c", text], capture_output=True, text=True, timeout=timeout, **kw)
+
+
+def must(text, **kw):
+    p = sh(text, **kw)
+    assert p.returncode == 0, (text, p)
+    return p.stdout
+
+
+def wait_for(done, seconds=20):
+    end = time.time() + seconds
+    while not done():
+        assert time.time() < end, "waited in vain"
+        time.sleep(0.05)
