@@ -325,9 +325,12 @@ static int launch_prepare(struct launch *l, const struct run_opts *o,
                                   .root = l->state.root,
                                   .options = &l->net};
     code = launch_ports(l, o, e);
-    return code < 0 ? code
-                    : network_attach(&l->network, o->network, o->network_count,
-                                     &vm, e);
+    if (code < 0)
+        return code;
+    code = network_attach(&l->network, o->network, o->network_count, &vm, e);
+    return code < 0 && o->network_default
+               ? err_wrap(e, "the default network (--network none: without)")
+               : code;
 }
 
 static int launch_run(struct launch *l, const struct run_opts *o, struct err *e)

@@ -29,6 +29,7 @@ struct run_opts {
     const char *workdir, *user, *entrypoint, *name, *hostname, *root;
     const char *platform;
     const char *kernel, *initrd, *cmdline; /* a stock Linux as the guest */
+    bool network_default;                  /* no --network was said */
     unsigned network_count;
     struct network_want network[NET_IFACES_MAX]; /* one at least */
     unsigned iface_count;

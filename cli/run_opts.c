@@ -5,6 +5,7 @@
 
 #include "base/auto.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "cli/run.h"
 #include "cli/run_flags.h"
@@ -87,9 +88,21 @@ static int run_opts_iface(struct run_opts *o, const char *key,
     return 0;
 }
 
+static int run_opts_default(struct run_opts *o, struct err *e)
+{
+    struct err why = {0};
+    const char *mode = network_default(&why);
+    if (why.code < 0)
+        log_warn("no network for the container: %s (--network none: it needs "
+                 "none)",
+                 why.msg);
+    o->network_default = true;
+    return run_opts_network(o, mode, e);
+}
+
 static int run_opts_networks(struct run_opts *o, struct err *e)
 {
-    if (o->network_count == 0 && run_opts_network(o, network_default(), e) < 0)
+    if (o->network_count == 0 && run_opts_default(o, e) < 0)
         return e->code;
     bool none = strcmp(o->network[0].mode, "none") == 0;
     for (unsigned i = 0; i < o->iface_count; i++) {

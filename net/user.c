@@ -22,13 +22,34 @@
 
 enum { USER_WORD_SIZE = 80, USER_WORDS_FIXED = 48 };
 
-int user_possible(struct err *e)
+static int user_find(struct run_path *passt, struct err *e)
 {
-    struct run_path passt;
-    if (run_find("passt", &passt) < 0)
+    if (run_find("passt", passt) < 0)
         return err_set(e, -ENOENT,
                        "passt is not installed (apt-get install passt)");
     return 0;
+}
+
+static int user_host(struct link_plan *host, struct err *e)
+{
+    struct nl n;
+    int code = nl_open(&n, NETLINK_ROUTE, e);
+    if (code == 0)
+        code = link_read_plan(&n, 0, host, e);
+    nl_close(&n);
+    if (code == 0 && !host->default4 && !host->default6)
+        code = err_set(e, -ENONET,
+                       "this host has no default route, and passt needs one: "
+                       "ip route add default via ROUTER");
+    return code;
+}
+
+int user_possible(struct err *e)
+{
+    struct run_path passt;
+    struct link_plan host = {0};
+    int code = user_find(&passt, e);
+    return code < 0 ? code : user_host(&host, e);
 }
 
 /* ---- addresses ---- */
@@ -113,17 +134,9 @@ static int user_plan(const struct user_want *w, struct net_iface *out,
                      struct err *e)
 {
     struct link_plan host = {0};
-    struct nl n;
-    int code = nl_open(&n, NETLINK_ROUTE, e);
-    if (code == 0)
-        code = link_read_plan(&n, 0, &host, e);
-    nl_close(&n);
+    int code = user_host(&host, e);
     if (code < 0)
-        return code;
-    if (!host.default4 && !host.default6)
-        return err_set(e, -ENONET,
-                       "--network user: this host has no default route, and "
-                       "passt needs one: ip route add default via ROUTER");
+        return err_wrap(e, "--network user");
     for (int v6 = 0; v6 < 2 && code == 0; v6++) {
         if (v6 == 0 ? !host.default4 : !host.default6)
             continue;
@@ -282,8 +295,8 @@ static int user_spawn(const struct user_want *w, const struct net_iface *i,
     struct run_path passt;
     struct user_words words = {0};
     int ready[2];
-    if (run_find("passt", &passt) < 0)
-        return user_possible(e);
+    if (user_find(&passt, e) < 0)
+        return e->code;
     (void)snprintf(path, sizeof(path), "%s/limpet-net", w->libexec);
     if (access(path, X_OK) < 0)
         return err_set(e, -errno, "%s: %s", path, strerror(errno));
@@ -312,9 +325,7 @@ int user_attach(const struct user_want *w, struct net_iface *out,
 {
     int vm[2];
     int net[2];
-    int code = user_possible(e);
-    if (code == 0)
-        code = user_plan(w, out, e);
+    int code = user_plan(w, out, e);
     if (code == 0)
         code = user_probe_ports(w->ports, e);
     if (code < 0)

@@ -43,5 +43,5 @@ int user_attach(const struct user_want *w, struct net_iface *out,
                 struct user_start *start, struct err *e);
 /* Ports are published when this returns 0; else passt says why not. */
 int user_wait(struct user_start *start, struct err *e);
-/* Is passt there? 0, or -ENOENT with the fix. */
+/* Are passt and a default route there? 0, or -ENOENT, -ENONET with the fix. */
 int user_possible(struct err *e);

@@ -10,6 +10,7 @@
 #include "base/auto.h"
 #include "base/err.h"
 #include "base/parse.h"
+#include "net/attach.h"
 #include "supervisor/network_bridge.h"
 #include "supervisor/network_user.h"
 
@@ -162,10 +163,18 @@ int network_parse(struct network_want *w, const char *text, struct err *e)
     }
 }
 
-const char *network_default(void)
+const char *network_default(struct err *e)
 {
     const char *env = getenv("LIMPET_NETWORK");
-    return env != NULL && env[0] != '\0' ? env : "none";
+    struct err bridge = {0};
+    if (env != NULL && env[0] != '\0')
+        return env;
+    if (attach_possible(&bridge) == 0)
+        return "bridge";
+    if (user_possible(e) == 0)
+        return "user";
+    (void)err_wrap(e, "bridge: %s; user", bridge.msg);
+    return "none";
 }
 
 int network_add_alias(struct network_options *o, const char *text,

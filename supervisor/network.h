@@ -66,8 +66,10 @@ struct network_vm {
     struct user_start *passt; /* network_attach()'s */
 };
 
-/* The network of a run without --network: LIMPET_NETWORK, or the default. */
-const char *network_default(void);
+/* The network of a run without --network: LIMPET_NETWORK; else bridge, where
+ * this process may make it; else user, where passt can be; else none: then *e
+ * says why. */
+const char *network_default(struct err *e);
 
 /* --network-alias NAME, --egress CIDR|none. -EINVAL with a message. */
 int network_add_alias(struct network_options *o, const char *text,

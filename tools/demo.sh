@@ -10,6 +10,7 @@ say() { printf '\033[1m%s\033[0m\n' "$*"; }
 
 tools/packages.sh build demo
 export LIMPET_ROOT=${LIMPET_ROOT:-$PWD/build/demo-store}
+export LIMPET_NETWORK=none # it leaves the host's network alone
 [ -w . ] || { echo "demo: $PWD is not writable: clone it somewhere of your own" >&2; exit 1; }
 
 accel=()

@@ -84,8 +84,8 @@ Architecture: $arch
 Maintainer: $(sed -n 's/^ -- \(.*>\)  .*/\1/p;T;q' tools/package/changelog)
 Installed-Size: $(find "$stage/usr" -type f -printf '%s\n' | awk '{n += int(($1 + 1023) / 1024)} END {print n}')
 Depends: $need
-Recommends: ca-certificates
-Suggests: nftables, passt, qemu-system-x86, qemu-system-arm
+Recommends: ca-certificates, nftables, passt
+Suggests: qemu-system-x86, qemu-system-arm
 Section: admin
 Priority: optional
 Description: run OCI images, each in its own micro-VM

@@ -21,7 +21,7 @@ if [ "${3-}" != inside ]; then
         "$here/emulated.sh" "$arch" "$work" inside "$build"
     exit
 fi
-export LIMPET_ROOT=/tmp/store
+export LIMPET_ROOT=/tmp/store LIMPET_NETWORK=none
 limpet=$4/bin/limpet trace=/sys/kernel/tracing
 mount -t tracefs t $trace
 echo 1 >$trace/events/kvm/kvm_exit/enable

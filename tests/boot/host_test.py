@@ -47,7 +47,8 @@ class Place:
         shutil.copytree(IMAGE, folder + "/image")
         os.mkdir(folder + "/home")
         os.chown(folder + "/home", int(UID), int(UID))
-        self.env = {"PATH": os.environ["PATH"], "HOME": folder + "/home", "LIMPET_ROOT": folder + "/home/store"}
+        self.env = {"PATH": os.environ["PATH"], "HOME": folder + "/home", "LIMPET_ROOT": folder + "/home/store",
+                    "LIMPET_NETWORK": "none"}
 
     def command(self, prefix, *args):
         return [*prefix, self.bin + "/limpet", *args]

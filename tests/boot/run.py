@@ -27,6 +27,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cases import ARCH, CASES  # noqa: E402
 
 BIN = os.environ.get("LIMPET_BIN", "build/bin")
+os.environ.setdefault("LIMPET_NETWORK", "none")
 IMAGES = os.environ.get("LIMPET_IMAGES", "build/images")
 BUILT = os.path.join(BIN, "../images")  # what the build itself makes
 JOBS = 1 if "LAB" in os.environ else int(os.environ.get("LIMPET_JOBS", "2"))

@@ -14,6 +14,7 @@ import tempfile
 import time
 
 LIMPET = os.environ["LIMPET"]
+os.environ.setdefault("LIMPET_NETWORK", "none")
 FAKE = os.environ["FAKE"]
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
 MIB2 = 2 << 20

@@ -8,6 +8,7 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+os.environ.setdefault("LIMPET_NETWORK", "none")
 BIN = os.environ["LIMPET_BIN"]
 IMAGE = os.path.join(os.environ.get("LIMPET_IMAGES", "build/images"), "python3")
 # The same files, on a tmpfs as in the guest: sizes and times are the file

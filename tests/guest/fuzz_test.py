@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 
+os.environ.setdefault("LIMPET_NETWORK", "none")
 BIN = os.environ["LIMPET_BIN"]
 SECONDS = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("LIMPET_FUZZ_SECONDS", "60")
 SEED = sys.argv[2] if len(sys.argv) > 2 else str(int(time.time()))

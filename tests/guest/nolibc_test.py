@@ -11,6 +11,7 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+os.environ.setdefault("LIMPET_NETWORK", "none")
 BIN = os.environ["LIMPET_BIN"]
 KEEP = os.path.abspath(os.environ.get("NOLIBC", "build/nolibc"))
 TREE = "linux-source-6.1"

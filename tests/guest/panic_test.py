@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 
+os.environ.setdefault("LIMPET_NETWORK", "none")
 BIN = os.environ["LIMPET_BIN"]
 IMAGE = os.path.join(os.environ.get("LIMPET_IMAGES", "build/images"), "busybox")
 PLATFORM = sys.argv[1]

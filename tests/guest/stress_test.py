@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+os.environ.setdefault("LIMPET_NETWORK", "none")
 BIN = os.environ["LIMPET_BIN"]
 IMAGE = os.path.join(os.environ.get("LIMPET_IMAGES", "build/images"), "stress")
 SECONDS = os.environ.get("LIMPET_STRESS_SECONDS", "1")

@@ -174,6 +174,20 @@ def test_out_and_in(box):
     gone(box)
 
 
+def test_default(box):
+    """Without --network, root gets the bridge; what stands in its way is said."""
+    chosen = {"LIMPET_NETWORK": ""}
+    p = box.limpet("run", "-d", "--name", "plain", box.image, *SERVE, "plain", "80", env=chosen)
+    assert p.returncode == 0 and p.stderr == "", p
+    with open(f"{box.root}/vms/{p.stdout.strip()}/config.json") as f:
+        assert json.load(f)["network"][0]["mode"] == "bridge"
+    box.limpet("rm", "-f", "plain")
+    gone(box)
+    p = box.limpet("run", "--rm", "--ip", "10.1.1.1", box.image, "true", env=chosen)
+    assert p.returncode == 125 and "the default network (--network none: without): " in p.stderr, p
+    gone(box)
+
+
 def test_isolation(box):
     """From inside: not the host, not link-local, not another network."""
     assert box.limpet("network", "create", "other").returncode == 0

@@ -183,6 +183,18 @@ def gone():
 
 # ---- tests ----
 
+def test_default(place):
+    """Without --network, an ordinary user gets passt; without a route nothing
+    but lo, and hears why."""
+    show = ["run", "--rm", f"oci:{place.images}/busybox", "sh", "-c", "ip addr"]
+    p = place.limpet(*show)
+    assert "10.99.0.1/24" in p.stdout and p.stderr == "", p
+    p = place.limpet(*show, prefix=["unshare", "-n", *AS_USER])
+    assert p.returncode == 0 and "127.0.0.1" in p.stdout and "eth0" not in p.stdout, p
+    assert "no network for the container: bridge: " in p.stderr and "no default route" in p.stderr, p
+    gone()
+
+
 def test_outward(place):
     """TCP, UDP, both families, large datagrams, echo; the host's own addresses."""
     with Server(OUT, "world", 8000):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+os.environ.setdefault("LIMPET_NETWORK", "none")
 BIN = os.environ["LIMPET_BIN"]
 IMAGES = os.environ["LIMPET_IMAGES"]
 LIMIT_S = 120
