@@ -304,9 +304,9 @@ size_t gate_introduce(uint8_t *frame, size_t size)
     uint8_t *ip = frame + ETH_SIZE;
     uint8_t *tcp = ip + IP6_SIZE;
     if (size < TARGET_AT + 16 || gate_u16(frame + 12) != TYPE_IP6 ||
-        ip[6] != IPPROTO_ICMPV6 || memcmp(ip + 8, none, sizeof(none)) != 0 ||
-        tcp[0] != NEIGHBOR_SOLICIT || frame[TARGET_AT] != 0xfe ||
-        (frame[TARGET_AT + 1] & 0xc0) != 0x80)
+        ip[0] >> 4 != 6 || ip[6] != IPPROTO_ICMPV6 ||
+        memcmp(ip + 8, none, sizeof(none)) != 0 || tcp[0] != NEIGHBOR_SOLICIT ||
+        frame[TARGET_AT] != 0xfe || (frame[TARGET_AT + 1] & 0xc0) != 0x80)
         return 0;
     memcpy(ip + 8, frame + TARGET_AT, 16);
     memcpy(ip + 24, frame + TARGET_AT, 16);

@@ -1,6 +1,6 @@
 # libFuzzer targets of net/, each with its corpus.
 if(LIMPET_FUZZ)
-  foreach(name dns dnsserve)
+  foreach(name dns dnsserve gate)
     add_executable(net_${name}_fuzz
       ${CMAKE_SOURCE_DIR}/tests/fuzz/net_${name}_fuzz.c)
     target_link_libraries(net_${name}_fuzz PRIVATE net)
