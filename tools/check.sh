@@ -43,7 +43,18 @@ run() { # DIR CTEST-ARG...
     shift
     (cd "$dir" && ctest --output-on-failure --output-junit "$dir/junit.xml" "$@") || status=$?
     python3 tools/skips.py "$dir/junit.xml"
-    [ $status = 0 ] || failed=1
+    [ $status = 0 ] || again "$dir" || failed=1
+}
+# Machines are shared, and emulated hosts stall: at most two failed tests run once
+# more, alone. What passes then is still a defect: it is named at the end.
+unstable=
+again() { # DIR
+    local log=$1/Testing/Temporary/LastTestsFailed.log names
+    [ -s "$log" ] && [ "$(wc -l <"$log")" -le 2 ] && [ $((SECONDS - began)) -lt 4500 ] || return 1
+    names=$(sed 's/^[0-9]*://' "$log" | paste -sd' ')
+    step "failed: $names; once more, alone"
+    (cd "$1" && ctest --rerun-failed --output-on-failure) || return 1
+    unstable+=" $names"
 }
 
 failed=0
@@ -84,5 +95,6 @@ else
     [ $mode != long ] || export LIMPET_LONG=1
     if [ $mode = long ]; then run "$work" -j2; else run "$work" -LE long -j2; fi
 fi
+[ -z "$unstable" ] || step "UNSTABLE, failed above and passed alone:$unstable"
 [ $failed = 0 ] && step "all passed" || step "FAILED"
 exit $failed
