@@ -4,22 +4,27 @@
 # its unit tests and the boot cases inside emulated arm64 hosts. BUILD: the
 # cross build. n1: neoverse-n1, GICv3, VHE; a72: cortex-a72, GICv2, no VHE, as a
 # Raspberry Pi 4; both run everything. smoke: the short list, with 2 and with 1
-# vCPU, on cortex-a53 (GICv2) and cortex-a76 (GICv3).
+# vCPU, on cortex-a53 (GICv2) and cortex-a76 (GICv3, pages of 16 KiB).
 set -u
 what=${1:?arm64.sh n1|a72|smoke BUILD IMAGES}
 build=$(realpath "${2:?}") images=$(realpath "${3:?}")
 here=$(cd "$(dirname "$0")" && pwd)
 if [ "$what" != inside ]; then
     [ -e "$build/bin/limpet-kernel.arm64" ] || { echo "SKIP no cross build in $build"; exit 77; }
-    host() { # CPU GIC LIST
-        "$here/../lab/cases.sh" --arch arm64 --cpu "$1" --gic "$2" --timeout 1500 \
+    host() { # CPU GIC LIST [KIB]
+        "$here/../lab/cases.sh" --arch arm64 --cpu "$1" --gic "$2" --pages "${4-4}" --timeout 1500 \
             --share "$build" --share "$images" -- \
             env LIST="$3" LIMPET_LONG="${LIMPET_LONG-}" "$here/arm64.sh" inside "$build" "$images"
     }
     case $what in
     n1) host neoverse-n1 3 full ;;
     a72) host cortex-a72 2 full ;;
-    smoke) host cortex-a53 2 smoke && host cortex-a76 3 smoke ;;
+    smoke)
+        pages=16
+        "$here/../lab/lab.sh" --arch arm64 --pages 16 --prepare ||
+            { pages=4; echo "SKIP pages of 16 KiB: no kernel with them, see above"; }
+        host cortex-a53 2 smoke && host cortex-a76 3 smoke $pages
+        ;;
     esac
     exit
 fi

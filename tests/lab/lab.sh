@@ -11,6 +11,7 @@
 #     --idle S      no output for so long: it froze, and counts as out of time
 #     --cpu MODEL   arm64: neoverse-n1 (default), cortex-a53, -a72, -a76 ...
 #     --gic 2|3     arm64: 3 (default)
+#     --pages 4|16  arm64: KiB of the host's pages: 4 (default)
 #     --share DIR   arm64: DIR of this machine is there too, read-only
 #     --qemu ARG    one more argument for QEMU, such as a virtio-blk disk
 #
@@ -23,7 +24,7 @@
 # Debian's mirror. Cache: LAB_CACHE (~/.cache/limpet-lab).
 set -euo pipefail
 die() { echo "lab: $*" >&2; exit 125; }
-ARCH=x86_64 CPU= GIC=3 SHARE=() EXTRA=() SMP=2 MEM=2048 TIMEOUT=600 IDLE= LOG= ACCEL=(-accel tcg,thread=multi) PREPARE=
+ARCH=x86_64 CPU= GIC=3 PAGES=4 SHARE=() EXTRA=() SMP=2 MEM=2048 TIMEOUT=600 IDLE= LOG= ACCEL=(-accel tcg,thread=multi) PREPARE=
 while [ $# -gt 0 ]; do
     case $1 in
     --) shift; break ;;
@@ -31,6 +32,7 @@ while [ $# -gt 0 ]; do
     --arch) ARCH=$2; shift 2 ;;
     --cpu) CPU=$2; shift 2 ;;
     --gic) GIC=$2; shift 2 ;;
+    --pages) PAGES=$2; shift 2 ;;
     --share) SHARE+=("$(realpath "$2")"); shift 2 ;;
     --qemu) EXTRA+=("$2"); shift 2 ;;
     --smp) SMP=$2; shift 2 ;;
@@ -52,7 +54,12 @@ esac
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 # Each version of what fills the cache has its own: others may be running.
 KEY=$(cat "$0" "$TOP/tools/sysroot.sh" | cksum | cut -d' ' -f1)
-CACHE=${LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/limpet-lab}/$ARCH-$KEY
+CACHES=${LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/limpet-lab}
+case $ARCH-$PAGES in
+x86_64-4 | arm64-4) CACHE=$CACHES/$ARCH-$KEY ;;
+arm64-16) CACHE=$CACHES/$ARCH-16k-$KEY ;;
+*) die "--pages $PAGES: 4, or 16 on arm64" ;;
+esac
 VIRTIOFSD=/usr/lib/qemu/virtiofsd
 for tool in $QEMU cpio depmod modprobe; do
     command -v $tool >/dev/null || die "$tool is missing: apt-get install $PACKAGE cpio kmod"
@@ -122,12 +129,38 @@ download_arm64() {
     mkdir -p "$CACHE"/root/{proc,sys,dev,run,tmp,root,home}
     ln -s "$CACHE/root" "$W/x"
 }
+# Bookworm's own kernels have pages of 4 KiB; its backports have one of 16.
+download_arm64_16k() {
+    local kernel deb
+    local -a apt=(-q -o APT::Architecture=arm64 -o APT::Architectures::=arm64 -o APT::Sandbox::User=root
+        -o "Dir::State=$W/apt" -o "Dir::Cache=$W/apt" -o "Dir::State::status=$W/apt/status"
+        -o "Dir::Etc::sourcelist=$W/apt/list" -o Dir::Etc::sourceparts=/dev/null)
+    LAB_CACHE=$CACHES "$0" --arch arm64 --prepare
+    ln -sfn "$CACHES/arm64-$KEY/root" "$CACHE/root"
+    mkdir -p "$W"/apt/{lists/partial,archives/partial} "$W/x"
+    : >"$W/apt/status"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm-backports main" >"$W/apt/list"
+    for try in 1 2 3; do
+        apt-get "${apt[@]}" update >"$W/log" 2>&1 &&
+            kernel=$(apt-cache "${apt[@]}" depends linux-image-arm64-16k | awk '/Depends: linux-image-[0-9]/ {print $2; exit}') &&
+            (cd "$W" && apt-get "${apt[@]}" download "$kernel") >"$W/log" 2>&1 && break
+        [ $try = 3 ] && { tail -3 "$W/log" >&2; die "cannot download linux-image-arm64-16k of bookworm-backports"; }
+        sleep 3
+    done
+    for deb in "$W"/*.deb; do dpkg -x "$deb" "$W/x"; done
+    mkdir -p "$W/x/bin"
+    cp "$CACHE/root/bin/busybox" "$W/x/bin/"
+    find "$W/x/lib/modules" -name '*.ko.xz' -exec xz -d {} +
+}
 
 prepare() {
     local W=$CACHE/work version
     rm -rf "$W"
     mkdir -p "$W/root"
-    "download_$ARCH"
+    case $PAGES in
+    4) "download_$ARCH" ;;
+    *) "download_${ARCH}_${PAGES}k" ;;
+    esac
     version=$(basename "$W"/x/boot/vmlinuz-*)
     version=${version#vmlinuz-}
     depmod -b "$W/x" "$version"
@@ -186,7 +219,7 @@ KEEP='import fcntl, os, time; fcntl.ioctl(os.open("/dev/kvm", os.O_RDWR), 0xae01
     echo
 } >"$T/cmd"
 {
-    if [ "$ARCH" = arm64 ]; then printf 'lower=%q\nshares=%q\n' "$CACHE/root" "$TOP ${SHARE[*]}"; fi
+    if [ "$ARCH" = arm64 ]; then printf 'lower=%q\nshares=%q\n' "$(realpath "$CACHE/root")" "$TOP ${SHARE[*]}"; fi
 } >"$T/lab"
 cat "$CACHE/initrd" <(cd "$T" && printf 'cmd\nlab\n' | cpio -o -H newc --quiet | gzip -1) >"$T/initrd"
 : >"$T/out"
