@@ -17,8 +17,8 @@
 
 enum {
     END_STEP_MS = 20,       /* between looks where nothing can be waited for */
-    END_OBEY_MS = 2000,     /* for a guest to die of SIGKILL */
-    END_TEARDOWN_MS = 10000 /* for the kernel to close a killed VM */
+    END_OBEY_MS = 5000,     /* for a guest to die of SIGKILL */
+    END_TEARDOWN_MS = 60000 /* for the kernel to close a killed VM */
 };
 
 static void end_pause(void)
@@ -124,10 +124,9 @@ int end_kill(const struct state *s, const char *id, struct err *e)
     int code = end_signal(s, id, SIGKILL, NULL);
     if (code == 0)
         code = end_wait(s, id, END_OBEY_MS, &x, e);
-    if (code == 0)
-        return 0;
-    code = end_kill_monitor(s, id, e);
-    return code < 0 ? code : end_wait(s, id, END_TEARDOWN_MS, &x, e);
+    if (code < 0 && (code = end_kill_monitor(s, id, e)) == 0)
+        code = end_wait(s, id, END_TEARDOWN_MS, &x, e);
+    return code == -ENOENT ? 0 : code; /* its launcher removed it (--rm) */
 }
 
 int end_stop(const struct state *s, const char *id, int signo, long seconds,
