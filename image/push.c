@@ -166,6 +166,16 @@ static int push_fork(struct push *p, struct err *e)
     return 0;
 }
 
+/* The planner has read what strangers wrote: while we talk to the registry
+ * there is none, whatever it wants to do yet. */
+static void push_end_planner(struct push *p)
+{
+    (void)kill(p->planner, SIGKILL);
+    while (waitpid(p->planner, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    p->planner = 0;
+}
+
 static int push_send(struct push *p, struct err *e)
 {
     const struct pull_options *o = p->q->options;
@@ -262,8 +272,10 @@ int push_image(const struct push_request *q, struct err *e)
         code = push_fork(&p, e);
     if (code == 0)
         code = plan_read(p.result[0], &p.plan, e);
-    if (code == 0)
+    if (code == 0) {
+        push_end_planner(&p);
         code = push_send(&p, e);
+    }
     if (code == 0)
         code = push_report(&p, e);
     else
