@@ -271,6 +271,9 @@ static int emuhost_step(struct emuhost *m, struct emuhost_pump *pumps, int term,
         (void)emuhost_read_debug(m);
     if (p[POLL_TERM].revents != 0)
         return -ECANCELED;
+    /* Its last frame may have come after the look, its end before. */
+    if (p[POLL_CTL].revents == 0 && p[POLL_QEMU].revents != 0)
+        (void)poll(&p[POLL_CTL], 1, 0);
     if (p[POLL_CTL].revents != 0)
         return emuhost_read_ctl(m, out);
     return p[POLL_QEMU].revents != 0 ? -EPIPE : 0;
