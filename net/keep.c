@@ -22,7 +22,7 @@
 
 enum {
     KEEP_BACKLOG = 64,
-    KEEP_PATIENCE_MS = 5000,
+    KEEP_PATIENCE_MS = 30000,
     KEEP_LISTENER = 3, /* fds of the keeper */
     KEEP_ROOT = 4,
 };

@@ -13,7 +13,7 @@
 enum {
     NL_RECEIVE = 64 << 10, /* more than the kernel puts in one datagram */
     NL_BATCH_MAX = 4 << 20,
-    NL_PATIENCE_S = 10,
+    NL_PATIENCE_S = 60,
     NL_TYPE_MASK = 0x3fff, /* NLA_TYPE_MASK, which is negative */
 };
 

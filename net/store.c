@@ -20,7 +20,7 @@
 
 enum {
     STORE_FILE_MAX = 64 << 10,
-    STORE_LOCK_MS = 10000,
+    STORE_LOCK_MS = 60000,
     STORE_TAG_BYTES = 8,
     STORE_FILE_NAME = STORE_NAME_SIZE + 8,
 };

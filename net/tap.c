@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include "net/net.h"
 
-enum { TAP_TRIES = 50, TAP_PAUSE_NS = 20000000 };
+enum { TAP_TRIES = 500, TAP_PAUSE_NS = 20000000 };
 
 /* The MTU of an interface of this network namespace, else the default. */
 static uint32_t tap_mtu(const char *name)
