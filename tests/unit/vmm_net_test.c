@@ -344,13 +344,21 @@ static void a_rate_holds_frames_back_and_lets_them_go(void **state)
 {
     struct fixture *f = *state;
     static uint8_t got[70000];
-    unsigned count = 0;
-    start_sockets(f, VIRTIO_NET_PACKET, 65535, 8000000); /* 1 MB a second */
-    for (uint16_t i = 0; i < 6; i++)
-        send_frame(f, i, 65000, &plain);
-    notify(f, TXQ);
-    while (recv(f->peer, got, sizeof(got), MSG_DONTWAIT) > 0)
-        count++;
+    unsigned count = 6;
+    /* All of them pass where this took a second: then once more. */
+    for (int tries = 0; tries < 20 && count == 6; tries++) {
+        if (tries > 0) {
+            (void)teardown(state);
+            (void)setup(state);
+        }
+        count = 0;
+        start_sockets(f, VIRTIO_NET_PACKET, 65535, 1600000); /* 200 kB/s */
+        for (uint16_t i = 0; i < 6; i++)
+            send_frame(f, i, 65000, &plain);
+        notify(f, TXQ);
+        while (recv(f->peer, got, sizeof(got), MSG_DONTWAIT) > 0)
+            count++;
+    }
     assert_in_range(count, 1, 5);
     for (int i = 0; i < 1000 && count < 6; i++) {
         (void)pump(f, 100);
@@ -425,7 +433,7 @@ static bool open_tap(struct fixture *f)
 /* The next frame of our own type at the packet socket, or 0. */
 static ssize_t receive(const struct fixture *f, uint8_t *to, size_t room)
 {
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 600; i++) {
         struct pollfd p = {.fd = f->peer, .events = POLLIN};
         (void)poll(&p, 1, 100);
         ssize_t n = recv(f->peer, to, room, MSG_DONTWAIT);
@@ -478,7 +486,7 @@ static void a_tap_that_goes_takes_the_link_down(void **state)
     assert_int_equal(ioctl(f->ours, TUNSETPERSIST, 1), 0);
     if (system("ip link del t0") != 0) /* not as root */
         skip();
-    for (int i = 0; i < 100 && link_status(f) != 0; i++)
+    for (int i = 0; i < 600 && link_status(f) != 0; i++)
         (void)pump(f, 10);
     assert_int_equal(link_status(f), 0);
     send_frame(f, 3, 70, &plain);

@@ -19,7 +19,7 @@ static enum vcpu_state wait_state(struct vcpu_shared *s, struct vcpu *v)
 {
     uint64_t n;
     struct pollfd p = {.fd = s->request_fd, .events = POLLIN};
-    assert_int_equal(poll(&p, 1, 20000), 1);
+    assert_int_equal(poll(&p, 1, 60000), 1);
     assert_int_equal(read(s->request_fd, &n, sizeof(n)), sizeof(n));
     return __atomic_load_n(&v->state, __ATOMIC_ACQUIRE);
 }
