@@ -105,7 +105,7 @@ class Vm:
             with open(f"/proc/self/{name}", "w") as f:
                 f.write(text)
 
-    def wait(self, timeout=20):
+    def wait(self, timeout=60):
         """Exit status of the monitor and its exit record (or None)."""
         end = time.monotonic() + timeout
         while True:
@@ -144,7 +144,7 @@ class Vm:
 
     def frame(self):
         """The next control frame: (type, payload)."""
-        self.client.settimeout(20)
+        self.client.settimeout(60)
         data = self.client.recv(2048)
         kind, size = struct.unpack_from("<II", data)
         assert len(data) == 8 + size, data

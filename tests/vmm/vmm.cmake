@@ -33,5 +33,5 @@ file(WRITE ${CMAKE_BINARY_DIR}/tests/toy_cases "${toy_line}\n") # for the lab
 foreach(case ${toy_cases})
   add_test(NAME vmm_${case} COMMAND ${Python3_EXECUTABLE}
     ${toy_dir}/vmm_test.py $<TARGET_FILE:limpet-vmm> ${toy} ${case})
-  set_tests_properties(vmm_${case} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 60)
+  set_tests_properties(vmm_${case} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
 endforeach()
