@@ -7,6 +7,6 @@ set_target_properties(fake_vmm PROPERTIES OUTPUT_NAME limpet-vmm
 foreach(name run tty life names emulate doctor images reference stock)
   add_test(NAME cli_${name} COMMAND python3
     ${CMAKE_SOURCE_DIR}/tests/cli/${name}_test.py)
-  set_tests_properties(cli_${name} PROPERTIES TIMEOUT 300 ENVIRONMENT
+  set_tests_properties(cli_${name} PROPERTIES TIMEOUT 1200 ENVIRONMENT
     "LIMPET=$<TARGET_FILE:limpet>;FAKE=${CMAKE_BINARY_DIR}/fake;PYTHONDONTWRITEBYTECODE=1")
 endforeach()

@@ -146,7 +146,7 @@ def test_table(box):
                 out += chunk
         except OSError:
             pass
-        q.wait(60)
+        q.wait(200)
         os.close(ours)
         assert (b"\033[31mFAIL\033[0m" in out) == want, out
 

@@ -72,7 +72,7 @@ class Box:
         return e
 
     def limpet(self, *args, input=None, env=None, **kw):
-        kw.setdefault("timeout", 60)
+        kw.setdefault("timeout", 200)
         return subprocess.run(
             [LIMPET, *args], input=input, capture_output=True, text=True,
             env=self.env(**(env or {})),
@@ -105,7 +105,7 @@ class Box:
         shutil.rmtree(self.dir)
 
 
-def wait_for(what, seconds=30):
+def wait_for(what, seconds=60):
     """Until what() is true; a fixed sleep would be a race or a delay."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

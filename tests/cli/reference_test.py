@@ -22,7 +22,7 @@ def complete(box, *words, script=None):
             f.write(box.limpet("completion", "bash").stdout)
     path = os.path.dirname(harness.LIMPET) + ":" + os.environ["PATH"]
     p = subprocess.run(["bash", "-u", "-c", BASH, "bash", script, "limpet", *words], text=True,
-                       capture_output=True, timeout=60, env=box.env(PATH=path))
+                       capture_output=True, timeout=200, env=box.env(PATH=path))
     assert p.returncode == 0 and p.stderr == "", p
     return p.stdout.split()
 

@@ -217,7 +217,7 @@ def test_ordinary_user(box):
     p = subprocess.run([program, "run", box.image, "self"], user=1001,
                        group=1001, extra_groups=[], capture_output=True,
                        text=True, env=box.env(), stdin=subprocess.DEVNULL,
-                       timeout=60)
+                       timeout=200)
     assert p.returncode == 0, p
     assert p.stdout.startswith("pid 1 ppid 0 sid 1 uid 0\n"), p
     assert os.stat(f"{box.root}/vms/{box.ids()[0]}/vmm.log").st_uid == 1001
@@ -232,7 +232,7 @@ def test_no_user_namespaces(box):
         ["unshare", "-Ur", "sh", "-c",
          'echo 0 >/proc/sys/user/max_user_namespaces; exec "$@"', "sh",
          harness.LIMPET, "run", box.image, "self"],
-        capture_output=True, text=True, env=box.env(), timeout=60)
+        capture_output=True, text=True, env=box.env(), timeout=200)
     check(p, 0, None, "^$")
     assert p.stdout.startswith("pid 1 "), p
     log = open(f"{box.root}/vms/{box.ids()[0]}/vmm.log").read()
@@ -334,7 +334,7 @@ def test_no_kvm(box):
         script = f'{setup}; exec "$@"'
         return subprocess.run(
             ["unshare", "-m", "sh", "-c", script, "sh", harness.LIMPET, *args],
-            capture_output=True, text=True, env=env, timeout=60)
+            capture_output=True, text=True, env=env, timeout=200)
     if os.geteuid() != 0:
         print("SKIP test_no_kvm: needs root to hide /dev/kvm")
         return

@@ -30,7 +30,7 @@ class Terminal:
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ,
                     struct.pack("HHHH", rows, cols, 0, 0))
 
-    def expect(self, want, seconds=30):
+    def expect(self, want, seconds=60):
         end = time.monotonic() + seconds
         while want not in self.text:
             left = end - time.monotonic()
@@ -48,7 +48,7 @@ class Terminal:
     def lflag(self):
         return termios.tcgetattr(self.fd)[3]
 
-    def wait(self, seconds=30):
+    def wait(self, seconds=60):
         def ended():
             if select.select([self.fd], [], [], 0)[0]:
                 try:
