@@ -32,7 +32,7 @@ class Archive(harness.Case):
 
     def verb(self, *args, code=0, **kw):
         p = subprocess.run([harness.PROGRAM, args[0], "--root", self.root, *args[1:]],
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, **kw)
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300, **kw)
         self.assertEqual(p.returncode, code, p.stderr)
         return p.stdout.decode("latin-1") if code == 0 else p.stderr.decode()
 
@@ -53,7 +53,7 @@ class Archive(harness.Case):
                 "size": os.stat(self.layout.blob_path(self.hex)).st_size}
 
     def skopeo(self, *args):
-        return subprocess.run(["skopeo", "--insecure-policy", *args], check=True, timeout=60,
+        return subprocess.run(["skopeo", "--insecure-policy", *args], check=True, timeout=300,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
 
     def test_round_trip(self):
@@ -94,7 +94,7 @@ class Archive(harness.Case):
         with open(self.dir + "/back/index.json") as f:
             self.assertEqual(json.load(f)["manifests"][0]["digest"], "sha256:" + self.hex)
         subprocess.run(["umoci", "unpack", "--rootless", "--image", self.dir + "/back:t",
-                        self.dir + "/bundle"], check=True, timeout=60,
+                        self.dir + "/bundle"], check=True, timeout=300,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         with open(self.dir + "/bundle/rootfs/b", "rb") as f:
             self.assertEqual(f.read(), b"b" * 100000)
@@ -166,7 +166,7 @@ class Archive(harness.Case):
         if not os.path.exists(limpet):
             self.skipTest("limpet is not built")
         p = subprocess.run([limpet, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                           timeout=60, env=dict(os.environ, LIMPET_ROOT=self.root), text=True)
+                           timeout=300, env=dict(os.environ, LIMPET_ROOT=self.root), text=True)
         self.assertEqual(p.returncode, 0, p.stderr)
         return p.stdout
 

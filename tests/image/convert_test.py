@@ -375,7 +375,7 @@ class Kinds(harness.Case):
             p = subprocess.run(
                 ["skopeo", "--insecure-policy", "copy", "oci:%s:latest" %
                  l.path, "%s:%s:x:latest" % (kind, path)],
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
             self.assertEqual(p.returncode, 0, p.stdout)
             self.check("%s:%s" % (kind, path))
 
@@ -432,7 +432,7 @@ class Store(harness.Case):
                                 "--arch", "amd64", "oci:" + l.path],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
               for _ in range(6)]
-        outs = [p.communicate(timeout=120) + (p.returncode,) for p in ps]
+        outs = [p.communicate(timeout=300) + (p.returncode,) for p in ps]
         want = (l.index[0]["digest"][7:].encode() + b"\n", b"", 0)
         self.assertEqual(outs, [want] * 6)
         self.assertEqual(len(self.store_files()), 7)  # image meta 2 layer ref 2 blobs
@@ -458,7 +458,7 @@ class Store(harness.Case):
             self.assertIsNone(p.poll())
             with open("/proc/%d/limits" % p.pid) as f:
                 limits = f.read()
-        self.assertEqual(p.communicate(timeout=60)[0].strip().decode(),
+        self.assertEqual(p.communicate(timeout=300)[0].strip().decode(),
                          l.index[0]["digest"].split(":")[1])
         self.assertEqual(status["NoNewPrivs"], "1")
         # At most reading what belongs to others (CAP_DAC_READ_SEARCH).
@@ -485,7 +485,7 @@ class Store(harness.Case):
         l = self.layout()
         env = dict(os.environ, LIMPET_ROOT=self.dir + "/by-env")
         p = subprocess.run([harness.PROGRAM, "ensure", "--arch", "amd64",
-                            "oci:" + l.path], env=env, timeout=60,
+                            "oci:" + l.path], env=env, timeout=300,
                            stdout=subprocess.PIPE)
         self.assertEqual(p.returncode, 0)
         self.assertTrue(os.path.isdir(self.dir + "/by-env/images"))

@@ -29,7 +29,7 @@ class Case(unittest.TestCase):
         return subprocess.run(
             [PROGRAM, verb, "--root", root or self.root, "--arch",
              kw.pop("arch", "amd64"), *rest],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300,
             text=True, errors="surrogateescape", **kw)
 
     def ensure(self, ref, **kw):
@@ -78,25 +78,30 @@ class Case(unittest.TestCase):
         return p.stderr
 
 
+def proc_text(pid, name):
+    """A file of a process, "" when the process has gone."""
+    try:
+        with open("/proc/%s/%s" % (pid, name)) as f:
+            return f.read()
+    except OSError:
+        return ""
+
+
 def peak_kib(argv, **kw):
     """(exit code, stderr, the most memory that any of its processes had)."""
     p = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **kw)
     peaks = {}
     while p.poll() is None:
-        try:
-            pids = {p.pid}
-            for _ in range(3):  # children, and theirs
-                for d in filter(str.isdigit, os.listdir("/proc")):
-                    with open("/proc/%s/stat" % d) as f:
-                        if int(f.read().rpartition(")")[2].split()[1]) in pids:
-                            pids.add(int(d))
-            for pid in pids:
-                with open("/proc/%d/status" % pid) as f:
-                    text = f.read()
-                if "limpet" in text.split("\n")[0] and "VmHWM" in text:
-                    peaks[pid] = int(text.split("VmHWM:")[1].split()[0])
-        except (OSError, ProcessLookupError):
-            pass
+        pids = {p.pid}
+        for _ in range(3):  # children, and theirs
+            for d in filter(str.isdigit, os.listdir("/proc")):
+                stat = proc_text(d, "stat")
+                if stat and int(stat.rpartition(")")[2].split()[1]) in pids:
+                    pids.add(int(d))
+        for pid in pids:
+            text = proc_text(pid, "status")
+            if "limpet" in text.split("\n")[0] and "VmHWM" in text:
+                peaks[pid] = int(text.split("VmHWM:")[1].split()[0])
         time.sleep(0.01)
     with p.stderr:
         return p.returncode, p.stderr.read(), max(peaks.values(), default=0)

@@ -2,7 +2,7 @@
 foreach(name convert bad mount pull push transcript blobs archive crash)
   add_test(NAME image_${name} COMMAND Python3::Interpreter
     ${CMAKE_CURRENT_LIST_DIR}/${name}_test.py $<TARGET_FILE:limpet-image>)
-  set_tests_properties(image_${name} PROPERTIES TIMEOUT 600
+  set_tests_properties(image_${name} PROPERTIES TIMEOUT 1800
     SKIP_RETURN_CODE 77)
 endforeach()
 set_tests_properties(image_crash PROPERTIES LABELS slow)
@@ -18,6 +18,6 @@ if(NOT LIMPET_INSTRUMENTED AND NOT CMAKE_CROSSCOMPILING)
   add_test(NAME image_power COMMAND Python3::Interpreter
     ${CMAKE_CURRENT_LIST_DIR}/power_test.py $<TARGET_FILE:limpet-image>
     $<TARGET_FILE:nofsync>)
-  set_tests_properties(image_power PROPERTIES TIMEOUT 1200 LABELS slow
+  set_tests_properties(image_power PROPERTIES TIMEOUT 1800 LABELS slow
     SKIP_RETURN_CODE 77)
 endif()

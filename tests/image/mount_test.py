@@ -61,7 +61,7 @@ class Mount(harness.Case):
         at = self.dir + "/mnt"
         os.makedirs(at, exist_ok=True)
         p = subprocess.run(["mount", "-t", "erofs", "-o", "loop,ro", image,
-                            at], stdout=subprocess.PIPE, timeout=60,
+                            at], stdout=subprocess.PIPE, timeout=300,
                            stderr=subprocess.STDOUT, text=True)
         self.assertEqual(p.returncode, 0, p.stdout)
         self.addCleanup(subprocess.run, ["umount", at], check=True)

@@ -92,12 +92,12 @@ class Power(harness.Case):
                  "-blockdev", f"driver=file,filename={log},node-name=l0",
                  "-blockdev", "driver=blklogwrites,node-name=b0,file=f0,log=l0,log-sector-size=512",
                  "-device", "virtio-blk-pci,drive=b0,write-cache=on"]
-        words = [LAB, "--timeout", "500"] + [w for x in extra for w in ("--qemu", x)]
+        words = [LAB, "--timeout", "1500"] + [w for x in extra for w in ("--qemu", x)]
         p = subprocess.run(words + ["--", HERE + "/power_guest.sh", self.folder,
                                     os.path.dirname(os.path.abspath(harness.PROGRAM)),
                                     str(self.reg.port), str(ROUNDS), str(MARK_AT >> 12), preload],
                            cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                           timeout=560)
+                           timeout=1600)
         self.assertEqual(p.returncode, 0, p.stdout)
         return writelog.read(log)
 
@@ -109,7 +109,7 @@ class Power(harness.Case):
         bad += [f"{n} was promised and is gone" for n in promised if self.ids[n] not in there]
         p = subprocess.run([harness.PROGRAM, "pull", "-q", "--root", root, "--arch", "amd64",
                             next_ref], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                           timeout=60)
+                           timeout=300)
         if p.returncode != 0:
             bad.append("the next pull fails: " + p.stderr.strip())
         else:

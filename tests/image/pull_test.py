@@ -205,7 +205,7 @@ class Registries(Pull):
         for how, word in (({"days": -1}, "expired"), ({"names": "DNS:x.example"}, "subject name")):
             registry.make_certs(r.folder + "/certs", **how)
             shutil.copy(r.folder + "/certs/ca.crt", r.folder + "/trust/ca.crt")
-            r.start()
+            self.assertTrue(r.start())
             self.addCleanup(r.stop)
             self.fails(r.host + "/public/three:1", word, "--tls-verify",
                        flags=("--cert-dir", r.folder + "/trust"))
@@ -216,7 +216,7 @@ class Registries(Pull):
         self.addCleanup(other.stop)
         other.push(self.layout, "library/three:1")
         config = self.dir + "/registries.json"
-        dead = "http://127.0.0.1:%d" % registry.free_port()
+        dead = "http://127.0.0.1:%d" % registry.dead_port()
         with open(config, "w") as f:
             json.dump({"docker.io": {"mirrors": [dead, "http://" + other.host]}}, f)
         self.pulled("three:1", env={"LIMPET_REGISTRIES": config})
@@ -229,7 +229,7 @@ class Registries(Pull):
                    arch="arm64")
 
     def test_nobody_there(self):
-        self.fails("127.0.0.1:%d/x/y" % registry.free_port(), "connect")
+        self.fails("127.0.0.1:%d/x/y" % registry.dead_port(), "connect")
         self.fails(self.plain.host + "/public/none:1", "not found")
         self.fails(self.plain.host + "/public/three:9", "not found", "public/three:9")
 
@@ -451,14 +451,14 @@ class Faults(Pull):
         self.assertEqual(p.returncode, 0, p.stderr)
         if shutil.which("fsck.erofs"):
             subprocess.run(["fsck.erofs", out], check=True, stdout=subprocess.DEVNULL,
-                           timeout=60)
+                           timeout=300)
 
     def test_two_at_once(self):
         ref = self.plain.host + "/public/three:1"
         ps = [subprocess.Popen([harness.PROGRAM, "pull", "-q", "--root", self.root, "--arch",
                                 "amd64", ref], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
               for _ in range(4)]
-        outs = [p.communicate(timeout=120) + (p.returncode,) for p in ps]
+        outs = [p.communicate(timeout=300) + (p.returncode,) for p in ps]
         self.assertEqual(len(set(outs)), 1, outs)
         self.assertEqual(outs[0][2], 0, outs)
 

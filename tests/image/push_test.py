@@ -83,7 +83,7 @@ class Push(harness.Case):
         if auth:
             env["REGISTRY_AUTH_FILE"] = auth
         return subprocess.run([harness.PROGRAM, verb, "--root", self.root, "--arch", "amd64", *args],
-                              capture_output=True, text=True, timeout=120, env=env,
+                              capture_output=True, text=True, timeout=300, env=env,
                               check=False)
 
     def pulled(self, ref=None, *flags):
@@ -124,7 +124,7 @@ class Push(harness.Case):
         out = tempfile.mkdtemp(dir=self.dir)
         subprocess.run(["skopeo", "--insecure-policy", "copy", "-q", "--all", "--preserve-digests",
                         "--src-tls-verify=false", "docker://%s/%s:%s" % (reg.host, name, tag),
-                        "oci:%s:x" % out], check=True, timeout=60)
+                        "oci:%s:x" % out], check=True, timeout=300)
         with open(out + "/index.json") as f:
             self.assertEqual(json.load(f)["manifests"][0]["digest"], "sha256:" + hex_)
         return out
@@ -146,7 +146,7 @@ class Plain(Push):
         if shutil.which("umoci"):
             subprocess.run(["umoci", "unpack", "--rootless", "--image", out + ":x",
                             self.dir + "/bundle"], check=True, stdout=subprocess.DEVNULL,
-                           timeout=60)
+                           timeout=300)
             with open(self.dir + "/bundle/rootfs/big", "rb") as f:
                 self.assertEqual(f.read(), NOISE)
         p = self.pushed(hex_, self.there.host + "/a/kept:3")
@@ -196,7 +196,7 @@ class Plain(Push):
         self.refused(hex_, self.there.host + "/a/none:1", "neither there nor in the store",
                      "--keep-blobs")
         self.assertEqual(self.manifest(self.there, "a/none", "1")[0], 404)
-        dead = "127.0.0.1:%d/x/y:1" % registry.free_port()
+        dead = "127.0.0.1:%d/x/y:1" % registry.dead_port()
         self.refused(hex_, self.there.host + "/a/none:1", "fetching what the store lacks",
                      flags=("--from", dead))
         self.refused("0" * 64, self.there.host + "/a/none:1", "not in the store")
@@ -264,7 +264,7 @@ class Plain(Push):
                     p = subprocess.run(["skopeo", "inspect", "--raw", "--cert-dir",
                                         r.folder + "/trust", "docker://%s/private/%s:1"
                                         % (r.host, name)], env=env, capture_output=True,
-                                       timeout=60, check=True)
+                                       timeout=300, check=True)
                     self.assertEqual(sha(p.stdout), hex_)
 
     def test_confined(self):
@@ -280,7 +280,7 @@ class Plain(Push):
         ref = self.proxy(fault).host + "/a/confined:1"
         p = subprocess.Popen([harness.PROGRAM, "push", "--root", self.root, "--from", self.source,
                               hex_, ref], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.assertEqual(p.wait(60), 0)
+        self.assertEqual(p.wait(300), 0)
         self.assertEqual(set(seen[0]), {"limpet-image", "limpet-fetch"})
         for status in seen[0].values():
             self.assertRegex(status, r"NoNewPrivs:\s1\n")
@@ -288,7 +288,7 @@ class Plain(Push):
 
     def test_nobody_there(self):
         hex_ = self.pulled()
-        self.refused(hex_, "127.0.0.1:%d/x/y:1" % registry.free_port(), "connect")
+        self.refused(hex_, "127.0.0.1:%d/x/y:1" % registry.dead_port(), "connect")
         self.refused(hex_, self.there.host + "/a/b@sha256:" + "1" * 64, "digest")
         for name, word in (("/Bad:1", "lower case"), ("/a b:1", "odd"), ("/a//b:1", ""),
                            ("/a:" + "t" * 129, "tag"), ("/" + "a" * 300, ""), ("/../x", ""),
@@ -316,7 +316,7 @@ class Commands(Push):
         env = dict(os.environ, HOME=self.dir, LIMPET_ROOT=self.root, LIMPET_BACKOFF_MS="30",
                    LIMPET_LIBEXEC=os.path.dirname(harness.PROGRAM))
         p = subprocess.run([self.LIMPET, verb, *args], env=env, capture_output=True, text=True,
-                           timeout=120, check=False)
+                           timeout=300, check=False)
         self.assertEqual(p.returncode == 0, ok, p.stderr)
         return p.stdout if ok else p.stderr
 
@@ -373,7 +373,7 @@ class Commands(Push):
         env = dict(os.environ, LIMPET_ROOT=self.root,
                    LIMPET_LIBEXEC=os.path.dirname(harness.PROGRAM))
         ours, theirs = pty.openpty()
-        p = subprocess.Popen([self.LIMPET, "push", "--limit-rate", "4M", self.source,
+        p = subprocess.Popen([self.LIMPET, "push", "--limit-rate", "1M", self.source,
                               self.there.host + "/n/bars:1"], stderr=theirs, env=env,
                              stdout=subprocess.DEVNULL)
         os.close(theirs)
@@ -383,7 +383,7 @@ class Commands(Push):
                 text += os.read(ours, 65536)
         except OSError:
             os.close(ours)
-        self.assertEqual(p.wait(60), 0, text)
+        self.assertEqual(p.wait(300), 0, text)
         self.assertRegex(text.decode(), r"[0-9a-f]{12}: Pushing \[=+>")
         self.assertIn(": Pushed", text.decode())
 

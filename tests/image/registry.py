@@ -9,12 +9,14 @@ import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
 import urllib.parse
 
 USER, WORD = "edge", "s3cret"
+DEAD = []
 
 
 def missing():
@@ -29,6 +31,14 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def dead_port():
+    """Nobody listens there, and nobody else can come to."""
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))
+    DEAD.append(s)
+    return s.getsockname()[1]
 
 
 def openssl(*args):
@@ -122,13 +132,11 @@ class Registry:
 
     def __init__(self, folder, auth="plain", tls=False):
         os.makedirs(folder)
-        self.folder, self.port, self.tls = folder, free_port(), tls
-        self.host = "127.0.0.1:%d" % self.port
-        self.tokens = None
+        self.folder, self.tls, self.tokens, self.marks = folder, tls, None, 0
         lines = ["version: 0.1", "log: {level: info}", "storage:",
                  "  filesystem: {rootdirectory: %s/data}" % folder,
                  "  delete: {enabled: true}", "http:",
-                 "  addr: %s" % self.host, "  secret: test"]
+                 "  addr: ADDRESS", "  secret: test"]
         if tls:
             make_certs(folder + "/certs")
             os.makedirs(folder + "/trust")
@@ -144,28 +152,39 @@ class Registry:
             lines += ["auth:", "  token: {realm: 'http://127.0.0.1:%d/token', "
                       "service: test, issuer: issuer, rootcertbundle: %s}"
                       % (self.tokens.port, self.tokens.crt)]
-        with open(folder + "/config.yml", "w") as f:
-            f.write("\n".join(lines) + "\n")
+        self.config = "\n".join(lines) + "\n"
         self.auth_file = folder + "/auth.json"
+        self.log = folder + "/log"
+        for _ in range(5):  # another program may take the port before us
+            self.port = free_port()
+            self.host = "127.0.0.1:%d" % self.port
+            if self.start():
+                break
+        else:
+            raise RuntimeError("docker-registry does not start: " + open(self.log).read()[-500:])
         word = base64.b64encode(("%s:%s" % (USER, WORD)).encode()).decode()
         with open(self.auth_file, "w") as f:
             json.dump({"auths": {self.host: {"auth": word}}}, f)
-        self.log = folder + "/log"
-        self.start()
 
     def start(self):
-        """Until it answers; it may have been stopped before."""
+        """Until it answers, or False: it has ended. It may have been stopped before."""
+        with open(self.folder + "/config.yml", "w") as f:
+            f.write(self.config.replace("ADDRESS", self.host))
         with open(self.log, "a") as log:
+            begin = log.tell()
             self.process = subprocess.Popen(
                 ["docker-registry", "serve", self.folder + "/config.yml"],
                 stdout=log, stderr=log)
-        for _ in range(200):
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                time.sleep(0.05)
-        raise RuntimeError("docker-registry does not start: " + open(self.log).read()[-500:])
+        end = time.monotonic() + 120
+        while self.process.poll() is None and time.monotonic() < end:
+            with open(self.log) as f:
+                f.seek(begin)
+                if "listening on" in f.read():
+                    return True
+            time.sleep(0.05)
+        self.process.kill()
+        self.process.wait()
+        return False
 
     def push(self, layout, name, *flags):
         env = dict(os.environ, REGISTRY_AUTH_FILE=self.auth_file)
@@ -173,12 +192,28 @@ class Registry:
             ["--dest-cert-dir", self.folder + "/trust"]
         subprocess.run(["skopeo", "--insecure-policy", "copy", "-q", *flags, *trust,
                         "oci:" + layout, "docker://%s/%s" % (self.host, name)],
-                       env=env, check=True, timeout=60)
+                       env=env, check=True, timeout=300)
 
     def requests(self):
-        """Request lines so far: the access log's."""
-        with open(self.log) as f:
-            return re.findall(r'"((?:GET|HEAD|POST|PUT|PATCH) [^ ]+)', f.read())
+        """Request lines so far: the access log's, which come after the answers."""
+        self.marks += 1
+        mark = "/v2/?mark=%d" % self.marks
+        c = http.client.HTTPSConnection(self.host, context=ssl._create_unverified_context()) \
+            if self.tls else http.client.HTTPConnection(self.host)
+        c.request("GET", mark)
+        c.getresponse().read()
+        c.close()
+        old, text = None, ""
+        end = time.monotonic() + 60
+        while '"GET %s ' % mark not in text or text != old:
+            if time.monotonic() > end:
+                raise RuntimeError("%s does not say %s" % (self.log, mark))
+            time.sleep(0.2)
+            old = text
+            with open(self.log) as f:
+                text = f.read()
+        found = re.findall(r'"((?:GET|HEAD|POST|PUT|PATCH) [^ ]+)', text)
+        return [x for x in found if "/v2/?mark=" not in x]
 
     def stop(self):
         self.process.kill()
@@ -195,13 +230,14 @@ class FaultProxy:
         self.fault = lambda *_: False
         self.seen = []
         self.counts = {}
+        lock = threading.Lock()
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
-                with threading.Lock():
+                with lock:
                     n = outer.counts[self.path] = outer.counts.get(self.path, 0) + 1
                 outer.seen.append((self.command, self.path, dict(self.headers)))
                 self.close_connection = True
@@ -248,7 +284,10 @@ class FaultProxy:
                 lines = ["%s %s HTTP/1.1" % (self.command, self.path)]
                 lines += ["%s: %s" % kv for kv in self.headers.items()]
                 s.sendall("\r\n".join(lines + ["", ""]).encode() + self.rfile.read(size))
-                time.sleep(0.1)
+                s.shutdown(socket.SHUT_WR)
+                s.settimeout(120)
+                while s.recv(9999):  # until it has dealt with them
+                    pass
                 s.close()
                 self.connection.close()
                 return True

@@ -49,7 +49,7 @@ class Transcripts(harness.Case):
         return subprocess.run(
             [harness.PROGRAM, verb, "--root", self.root, "--arch", "amd64", *args] +
             (["--cert-dir", player.trust] if player else []),
-            capture_output=True, text=True, env=env, timeout=60, check=False)
+            capture_output=True, text=True, env=env, timeout=300, check=False)
 
     def good(self, player, *args, **kw):
         p = self.limpet(player, *args, **kw)
