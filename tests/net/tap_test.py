@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 
-from world import BIN, BUSYBOX, enter
+from world import BIN, BUSYBOX, enter, ping
 
 HOST4, HOST6, VM4, VM6 = "10.77.0.1", "fd77::1", "10.77.0.2", "fd77::2"
 
@@ -45,7 +45,7 @@ class Vm:
             limpet("run", "--rm", "--name", "vm", "--root", store, *flags, image, *script), stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, pass_fds=fds)
 
-    def wait_for(self, text, seconds=20):
+    def wait_for(self, text, seconds=120):
         end = time.time() + seconds
         seen = ""
         while time.time() < end:
@@ -62,7 +62,7 @@ class Vm:
 
     def __exit__(self, *unused):
         subprocess.run(limpet("kill", "--root", self.store, "vm"), capture_output=True)
-        self.p.wait(20)
+        self.p.wait(120)
 
 
 def tap_vm(store, script, *flags):
@@ -70,13 +70,8 @@ def tap_vm(store, script, *flags):
               VM6 + "/64", "--gateway", HOST4, *flags)
 
 
-def ping(to, *flags):
-    p = subprocess.run(["ping", "-c", "5", "-i", "0.2", "-W", "5", *flags, to], capture_output=True, text=True)
-    assert p.returncode == 0 and " 0% packet loss" in p.stdout, p.stdout + p.stderr
-
-
 def test_ping(store):
-    with tap_vm(store, "sleep 100") as vm:
+    with tap_vm(store, "sleep 1000") as vm:
         vm.wait_for("ready")
         for to in (VM4, VM6):
             ping(to)
@@ -86,7 +81,7 @@ def test_ping(store):
 
 def test_interfaces_are_what_was_said(store):
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with Vm(store, ["sh", "-c", "ip addr; ip route; echo done; sleep 100"], "--network",
+    with Vm(store, ["sh", "-c", "ip addr; ip route; echo done; sleep 1000"], "--network",
             f"tap:t0,ip={VM4}/24,ip6={VM6}/64,gateway={HOST4},mac-address=02:00:00:00:00:0a,mtu=1400", "--network",
             f"fd:{theirs.fileno()},ip=10.9.0.1/16,mac-address=02:00:00:00:00:0b", fds=(theirs.fileno(),)) as vm:
         text = vm.wait_for("done")
@@ -101,8 +96,8 @@ def test_interfaces_are_what_was_said(store):
 
 
 def test_emulated(store):
-    with tap_vm(store, "sleep 100", "--accel", "emulate") as vm:
-        vm.wait_for("ready", 60)
+    with tap_vm(store, "sleep 1000", "--accel", "emulate") as vm:
+        vm.wait_for("ready", 250)
         ping(VM4)
         ping(VM6, "-s", "9000")
 
@@ -113,10 +108,10 @@ def link_stats():
 
 
 def connect(port):
-    for _ in range(100):
+    for _ in range(600):
         try:
-            s = socket.create_connection((VM4, port), 20)
-            s.settimeout(60)
+            s = socket.create_connection((VM4, port), 60)
+            s.settimeout(120)
             return s
         except ConnectionRefusedError:
             time.sleep(0.1)
@@ -127,7 +122,7 @@ def test_segments_of_64_kib(store):
     """What went in over TCP comes out again, and the tap carried it in frames
     many times the MTU."""
     data = os.urandom(1 << 20) * 32
-    with tap_vm(store, "nc -l -p 5001 > /tmp/data; httpd -p 5002 -h /tmp; sleep 100") as vm:
+    with tap_vm(store, "nc -l -p 5001 > /tmp/data; httpd -p 5002 -h /tmp; sleep 1000") as vm:
         vm.wait_for("ready")
         before = link_stats()
         with connect(5001) as s:
@@ -151,16 +146,18 @@ def test_segments_of_64_kib(store):
 
 def test_rate(store):
     """10 Mbit/s: what is sent faster arrives late or not at all, never faster."""
-    with tap_vm(store, "sleep 100", "--net-rate", "10M") as vm:
+    with tap_vm(store, "sleep 1000", "--net-rate", "10M") as vm:
         vm.wait_for("ready")
         ping(VM4)
+        begin = time.monotonic()
         before = link_stats()["tx"]["bytes"]
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         for _ in range(3000):
             s.sendto(bytes(1400), (VM4, 9))
         time.sleep(1)
         tx = link_stats()["tx"]["bytes"] - before
-        assert tx < 3_000_000, tx
+        took = time.monotonic() - begin
+        assert tx < 1_500_000 + 1_250_000 * took, (tx, took)
 
 
 def test_link_goes(store):
@@ -181,8 +178,8 @@ def arp_request(sender):
 def check_frames(store, kind, put, get):
     """The other end of a socket asks for the VM's address by hand."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
-    ours.settimeout(20)
-    with Vm(store, ["sh", "-c", "echo ready; sleep 100"], "--network",
+    ours.settimeout(120)
+    with Vm(store, ["sh", "-c", "echo ready; sleep 1000"], "--network",
             f"fd:{theirs.fileno()},ip={VM4}/24,mac-address=02:00:00:00:00:07", fds=(theirs.fileno(),)) as vm:
         theirs.close()
         vm.wait_for("ready")
@@ -212,7 +209,7 @@ def test_stream_socket(store):
 def test_state_says_what_there_is(store):
     p = subprocess.run(limpet("run", "--root", store, "--name", "kept", "--network",
                               f"tap:t0,ip={VM4}/24,mac-address=02:00:00:00:00:09,dns=9.9.9.9", BUSYBOX, "cat",
-                              "/etc/hosts", "/etc/resolv.conf"), capture_output=True, text=True, timeout=60)
+                              "/etc/hosts", "/etc/resolv.conf"), capture_output=True, text=True, timeout=200)
     assert p.returncode == 0 and re.search(rf"^{VM4}\s", p.stdout, re.M), p
     assert "nameserver 9.9.9.9" in p.stdout, p
     found = subprocess.run(["grep", "-rl", "02:00:00:00:00:09", store + "/vms"], capture_output=True, text=True)

@@ -40,7 +40,7 @@ def enter(tools={}, devices=("/dev/kvm", "/dev/net/tun"), images=("busybox",), w
         os.execvp("unshare", ["unshare", *what, sys.executable, *sys.argv])
 
 
-def sh(text, timeout=20, **kw):
+def sh(text, timeout=120, **kw):
     return subprocess.run(["sh", "-c", text], capture_output=True, text=True, timeout=timeout, **kw)
 
 
@@ -50,8 +50,19 @@ def must(text, **kw):
     return p.stdout
 
 
-def wait_for(done, seconds=20):
-    end = time.time() + seconds
+def wait_for(done, seconds=120):
+    end = time.monotonic() + seconds
     while not done():
-        assert time.time() < end, "waited in vain"
+        assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
+
+
+def ping(to, *flags):
+    """All of five are answered. Where some were late (ping waits for the last
+    two round trips, however long -W) five more are sent."""
+    end = time.monotonic() + 120
+    while True:
+        p = subprocess.run(["ping", "-c", "5", "-i", "0.2", "-W", "30", *flags, to], capture_output=True, text=True)
+        if p.returncode == 0 and " 0% packet loss" in p.stdout:
+            return
+        assert time.monotonic() < end, p.stdout + p.stderr
