@@ -24,7 +24,7 @@ TMP = tempfile.mkdtemp(prefix="limpet-board-")
 
 def board(*args, root="", code=0, **env):
     env.setdefault("HOME", TMP + "/nobody")
-    p = subprocess.run([LIMPET, "board", *args], capture_output=True, text=True, timeout=60,
+    p = subprocess.run([LIMPET, "board", *args], capture_output=True, text=True, timeout=300,
                        env=dict(os.environ, LIMPET_DOCTOR_ROOT=root, LIMPET_KVM="/dev/null",
                                 NO_COLOR="1", XDG_CONFIG_HOME="", **env))
     assert p.returncode == code, p

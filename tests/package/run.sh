@@ -91,7 +91,7 @@ cp "$here/inside.sh" "$work/root/inside.sh"
 # Its own mounts, /dev with a node of the group kvm; pivot_root, since a
 # program in a chroot gets no user namespace and so no jail.
 status=0
-timeout -k 5 120 unshare -m -p -f -i -n --propagation private bash -euc '
+timeout -k 5 600 unshare -m -p -f -i -n --propagation private bash -euc '
     minor=$(stat -c %T /dev/kvm)
     mount --bind "$0" "$0"
     cd "$0"
@@ -126,6 +126,6 @@ as limpet version
 as limpet doctor | grep -F 'in /usr/libexec/limpet'
 [ "$(as limpet run --rm "oci:$1/image")" = "hello from c uid 0 argc 1" ]
 EOF
-"$here/../lab/cases.sh" --arch arm64 --timeout 500 --share "$work" -- bash "$work/arm64.sh" "$work" ||
+"$here/../lab/cases.sh" --arch arm64 --timeout 1000 --share "$work" -- bash "$work/arm64.sh" "$work" ||
     fail "arm64's files on an emulated host: exit code $?"
 echo "ok ran arm64's files on an emulated host as uid 1000"

@@ -19,7 +19,7 @@ with tempfile.TemporaryDirectory() as folder:
     assert tables == ["apic", "dsdt", "facp", "xsdt"], tables
     for name in tables:
         aml = os.path.join(folder, name + ".aml")
-        got = subprocess.run(["iasl", "-d", aml], capture_output=True, text=True, timeout=60)
+        got = subprocess.run(["iasl", "-d", aml], capture_output=True, text=True, timeout=300)
         text = got.stdout + got.stderr
         assert got.returncode == 0 and not re.search("error|warning|invalid|incorrect", text, re.I), text
         size = os.path.getsize(aml)
@@ -28,7 +28,7 @@ with tempfile.TemporaryDirectory() as folder:
             source = open(dsl).read()
             assert source.count('"LNRO0005"') == 3 and source.count("Memory32Fixed") == 3, source
             assert source.count("Edge, ActiveHigh, Exclusive") == 3 and "_S5" in source, source
-        got = subprocess.run(["iasl", "-p", os.path.join(folder, "again"), dsl], capture_output=True, text=True, timeout=60)
+        got = subprocess.run(["iasl", "-p", os.path.join(folder, "again"), dsl], capture_output=True, text=True, timeout=300)
         text = got.stdout + got.stderr
         assert got.returncode == 0 and " 0 Errors" in text, text
         again = os.path.getsize(os.path.join(folder, "again.aml"))
