@@ -31,7 +31,7 @@ enum {
     GATE_FD_PASST = 5, /* its end */
     GATE_FD_CHILD = 3, /* its number there: --fd 3 */
     GATE_FAILED = 127,
-    GATE_WAITS = 20, /* for passt to read, each at most ... */
+    GATE_WAITS = 100, /* for passt to read, each at most ... */
     GATE_WAIT_MS = 2,
 };
 
