@@ -286,18 +286,19 @@ def test_spoofing(box):
         cap = subprocess.Popen(["tcpdump", "-nexlUi", "limpet0"], stdout=subprocess.PIPE, stderr=said, text=True)
         harness.wait_for(lambda: "listening on" in text_of(said))
         with Vm(box, "python3", "-c", SPOOF, "172.17.0.3", ear.ip, "172.17.0.1", flags=("--network", "bridge", "--ip", "172.17.0.3")):
-            threading.Timer(120, cap.kill).start()  # the good ones are the last: what was before has come
-            seen = ""
-            while "172.17.0.3.7 > 255.255.255.255.7" not in seen:
-                line = cap.stdout.readline()
-                assert line, seen
+            late = threading.Timer(120, cap.kill)
+            late.start()
+            seen = ""  # the good ones are the last: what was before has come
+            while "172.17.0.3.7 > 255.255.255.255.7" not in seen and (line := cap.stdout.readline()):
                 seen += line
+            late.cancel()
         cap.terminate()
         seen += cap.communicate()[0]
         assert "02:00:00:00:00:99" not in seen, seen
         assert "8100" not in seen and "88b5" not in seen and "fd00::66" not in seen, seen
         assert "router advertisement" not in seen and "is-at" not in seen.replace(f"{ear.ip} is-at {ear.net['mac']}", ""), seen
-        assert "who-has 172.17.0.2" in seen and seen.count("255.255.255.255") == 1, seen
+        assert "who-has 172.17.0.2" in seen and "172.17.0.3.7 > 255.255.255.255.7" in seen, seen
+        assert seen.count("255.255.255.255") == 1, seen
     gone(box)
 
 
