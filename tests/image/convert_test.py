@@ -9,7 +9,6 @@ import shutil
 import stat
 import struct
 import subprocess
-import tarfile
 import unittest
 
 import harness

@@ -5,7 +5,6 @@ import os
 import stat
 import subprocess
 import sys
-import unittest
 
 import convert_test
 import erofs

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import unittest
 
 import harness
 import registry

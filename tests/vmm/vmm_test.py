@@ -2,7 +2,6 @@
 """Boot tests of limpet-vmm with the toy guest: vmm_test.py VMM TOY CASE...
 Several cases: one TAP line each."""
 import fcntl
-import hashlib
 import json
 import os
 import signal
