@@ -10,7 +10,7 @@ LOAD_S = int(os.environ.get("LIMPET_LOAD_S", "5"))
 REDIS = r"""
 cd /tmp; S=/tmp/r.sock; c() { redis-cli -s $S "$@"; }
 start() { redis-server --port 0 --unixsocket $S --save '' --dir /tmp --enable-debug-command yes --loglevel warning \
-  >> /tmp/log 2>&1 & p=$!; i=0; until [ "$(c ping 2>/dev/null)" = PONG ] || [ $i = 100 ]; do sleep 0.1; i=$((i+1)); done; }
+  >> /tmp/log 2>&1 & p=$!; i=0; until [ "$(c ping 2>/dev/null)" = PONG ] || [ $i = 600 ]; do sleep 0.1; i=$((i+1)); done; }
 start
 seq 1 2000 | awk '{print "SET key:" $1 " value-" $1 * $1}' | c --pipe | tail -1
 c bgsave > /dev/null; end=$(($(date +%s) + SECONDS_OF_LOAD)); saves=0
@@ -42,24 +42,26 @@ X
 sed -i s/VERSION/one/ c; head -c 300000 /dev/zero | tr '\0' x > w/big; echo hello > w/a
 get() { curl -s --unix-socket s.sock "$@"; }
 children() { grep -l "^PPid:.$(cat pid)$" /proc/[0-9]*/status 2>/dev/null | wc -l; }
-nginx -c /tmp/n/c; echo start $?; get http://x/a; get http://x/v; get http://x/big | md5sum; children
+four() { i=0; until [ $(children) = 4 ] || [ $i = 600 ]; do sleep 0.1; i=$((i+1)); done; children; }
+nginx -c /tmp/n/c; echo start $?; get http://x/a; get http://x/v; get http://x/big | md5sum; four
 get -o /dev/null -w '%{http_code}\n' http://x/none
 i=0; while [ $i -lt 40 ]; do get http://x/a & i=$((i+1)); done > out; wait; wc -l < out
 old=$(cat pid); sed -i s/one/two/ c; nginx -c /tmp/n/c -s reload 2>/dev/null; echo reload $?; i=0
-until [ "$(get http://x/v)" = two ] || [ $i = 100 ]; do sleep 0.1; i=$((i+1)); done
-get http://x/v; i=0; until [ $(children) = 4 ] || [ $i = 100 ]; do sleep 0.1; i=$((i+1)); done; children
+until [ "$(get http://x/v)" = two ] || [ $i = 600 ]; do sleep 0.1; i=$((i+1)); done
+four; get http://x/v
 [ $old = $(cat pid) ] && echo same master
-nginx -c /tmp/n/c -s quit 2>/dev/null; i=0; while [ -e pid ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done
+nginx -c /tmp/n/c -s quit 2>/dev/null; i=0; while [ -e pid -o -e s.sock ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i+1)); done
 ls pid s.sock 2>/dev/null; grep -E 'emerg|alert|crit' err; echo done
 """
 
 MOSQUITTO = r"""
-printf 'listener 0 /tmp/m.sock\nallow_anonymous true\n' > /tmp/m.conf
+printf 'listener 0 /tmp/m.sock\nallow_anonymous true\nlog_type all\n' > /tmp/m.conf
+log() { i=0; until grep -q "$1" /tmp/log || [ $i = 600 ]; do sleep 0.1; i=$((i+1)); done; }
 for round in 1 2; do
   mosquitto -c /tmp/m.conf > /tmp/log 2>&1 & p=$!
-  i=0; until [ -S /tmp/m.sock ] || [ $i = 100 ]; do sleep 0.1; i=$((i+1)); done
-  timeout 20 mosquitto_sub --unix /tmp/m.sock -t a -C 3 > /tmp/got & s=$!
-  i=0; until [ "$(grep -c 'New client' /tmp/log)" -ge 1 ] || [ $i = 100 ]; do sleep 0.1; i=$((i+1)); done; sleep 0.3
+  log ' running'
+  timeout 1000 mosquitto_sub --unix /tmp/m.sock -t a -C 3 > /tmp/got & s=$!
+  log SUBACK
   for m in one two three; do mosquitto_pub --unix /tmp/m.sock -t a -m $m; done
   wait $s; echo sub $?; cat /tmp/got; kill $p; wait $p; echo stopped $?; grep -ciE 'error|fail' /tmp/log; rm -f /tmp/m.sock
 done
@@ -94,7 +96,7 @@ with mp.Manager() as man:
     print(sorted(d.items()))
 e, s = mp.Event(), mp.Semaphore(0)
 p = mp.Process(target=lambda: (s.acquire(), e.set()))
-p.start(); print(e.is_set()); s.release(); print(e.wait(10)); p.join()
+p.start(); print(e.is_set()); s.release(); print(e.wait(100)); p.join()
 p = mp.Process(target=lambda: os.kill(os.getpid(), 9)); p.start(); p.join(); print(p.exitcode)
 """
 
@@ -120,7 +122,7 @@ async def main():
     print(await p.communicate(b'in'), p.returncode)
     loop = asyncio.get_running_loop()
     print(await loop.run_in_executor(None, sum, range(10)))
-    try: await asyncio.wait_for(asyncio.sleep(9), 0.05)
+    try: await asyncio.wait_for(asyncio.sleep(1000), 0.05)
     except asyncio.TimeoutError: print('timeout')
     got = asyncio.Event()
     loop.add_signal_handler(signal.SIGUSR1, got.set)
@@ -143,8 +145,8 @@ PY_SUBPROCESS = r"""
 import subprocess as sp, threading, os, signal, queue
 print(sp.run(['sh', '-c', 'echo $0; echo e >&2; exit 2'], capture_output=True))
 print(sp.check_output('tr a-z A-Z', shell=True, input=b'up'))
-p = sp.Popen(['sleep', '20']); p.terminate(); print(p.wait())
-try: sp.run(['sleep', '20'], timeout=0.1)
+p = sp.Popen(['sleep', '1000']); p.terminate(); print(p.wait())
+try: sp.run(['sleep', '1000'], timeout=0.1)
 except sp.TimeoutExpired: print('timeout')
 a = sp.Popen(['seq', '1', '1000'], stdout=sp.PIPE)
 b = sp.Popen(['grep', '-c', '7'], stdin=a.stdout, stdout=sp.PIPE); a.stdout.close(); print(b.communicate())
@@ -182,8 +184,8 @@ socketpair(my $a, my $b, AF_UNIX, SOCK_STREAM, 0) or die; my $p = fork;
 if (!$p) { close $a; while (my $l = <$b>) { chomp $l; syswrite $b, reverse($l) . "\n"; } POSIX::_exit(5); }
 close $b; for (1 .. 3) { syswrite $a, "line$_\n"; print scalar <$a>; } shutdown $a, 1; waitpid $p, 0; print $? >> 8, "\n";
 local $SIG{ALRM} = sub { print "alarm\n" }; ualarm 50000; select undef, undef, undef, 5;
-local $SIG{CHLD} = sub { while ((my $k = waitpid -1, WNOHANG) > 0) { print "child ", $? >> 8, "\n" } };
-if (!fork) { exit 3 } my $n = 0; usleep 20000 while $n++ < 20; $SIG{CHLD} = 'DEFAULT';
+my $got = 0; local $SIG{CHLD} = sub { while ((my $k = waitpid -1, WNOHANG) > 0) { print "child ", $? >> 8, "\n"; $got++ } };
+if (!fork) { exit 3 } my $n = 0; usleep 20000 while !$got && $n++ < 3000; $SIG{CHLD} = 'DEFAULT';
 print `echo backquote; exit 2`; print $? >> 8, "\n";
 open my $f, '>', "$d/f" or die; print $f join "\n", 1 .. 1000; close $f; open $f, '<', "$d/f"; my $s = 0; $s += $_ while <$f>; print "$s\n";
 open my $q, '-|', 'sort', '-rn', "$d/f" or die; my @l = <$q>; print scalar @l, " $l[0]"; close $q;
@@ -200,7 +202,7 @@ if pid == 0:
     for s in signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP: signal.signal(s, signal.SIG_DFL)
     os.environ.update(PS1='$ ', PS2='> ', TERM='dumb', ENV='')
     os.execvp(shell[0], shell)
-def read(until, limit=10):
+def read(until, limit=60):
     out, end = b'', time.time() + limit
     while until not in out and time.time() < end:
         if select.select([m], [], [], 0.2)[0]:
@@ -230,18 +232,20 @@ os.write(m, b'exit 7\nexit 7\n'); print(os.waitstatus_to_exitcode(os.waitpid(pid
 """
 
 REAP = r"""
-i=0; while [ $i -lt 30 ]; do (sh -c 'exit 3' & exec sh -c : ) & i=$((i+1)); done; wait
-(sh -c 'sleep 0.2; exit 1' &); (setsid sh -c 'sleep 0.3' &); sleep 0.8; true; true
+mkfifo /tmp/f /tmp/g; i=0; while [ $i -lt 30 ]; do (sh -c 'exit 3' & exec sh -c : ) & i=$((i+1)); done; wait
+(sh -c 'read x < /tmp/f; exit 1' &); (setsid sh -c 'read x < /tmp/g' &); (echo > /tmp/f); (echo > /tmp/g)
+i=0; while set -- /proc/[0-9]*; [ $# -gt 1 ] && [ $i -lt 300 ]; do sleep 0.1; i=$((i+1)); done; echo left $#
 z=$(grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l); echo zombies $z; echo $$
 """
 
 SHELL = r"""
 script -qec 'tty > /dev/null && echo on a tty; stty size; test -t 0 && echo in; exit 6' /dev/null | tr -d '\r'; echo ${PIPESTATUS[0]}
 dash -c 'trap "echo t" USR1; kill -USR1 $$; (exit 4); echo $?; echo $(printf %s a b)'
-set -m; sleep 20 & kill -STOP %1; sleep 0.2; jobs -s | wc -l; kill -CONT %1; kill %1; wait %1 2>/dev/null; echo $?
+set -m; sleep 1000 & kill -STOP %1; i=0; until [ "$(jobs -s | wc -l)" = 1 ] || [ $i = 600 ]; do sleep 0.1; i=$((i+1)); done
+jobs -s | wc -l; kill -CONT %1; kill %1; wait %1 2>/dev/null; echo $?
 ps -e -o comm= | sort -u | grep -c bash; (ulimit -f 1; head -c 3000 /dev/zero > /tmp/big 2>/dev/null; echo $?) 2>/dev/null
-exec 3< <(echo sub); cat <&3; coproc tr a-z A-Z; echo hey >&${COPROC[1]}; eval "exec ${COPROC[1]}>&-"; cat <&${COPROC[0]}
-timeout --foreground 0.2 sleep 9; echo $?; nice -n 5 nice; env -i sh -c 'echo $PATH | wc -c'; mkfifo /tmp/p; (echo f > /tmp/p &); read x < /tmp/p; echo $x
+exec 3< <(echo sub); cat <&3; coproc tr a-z A-Z; exec 4<&${COPROC[0]}; echo hey >&${COPROC[1]}; eval "exec ${COPROC[1]}>&-"; cat <&4
+timeout --foreground 0.2 sleep 1000; echo $?; nice -n 5 nice; env -i sh -c 'echo $PATH | wc -c'; mkfifo /tmp/p; (echo f > /tmp/p &); read x < /tmp/p; echo $x
 """
 
 APPLETS = r"""
@@ -314,7 +318,7 @@ mktemp -u x.XXXXXX | wc -c
 mount | grep -c ' / '
 mountpoint / 2>&1 | wc -l
 mv n2 n3; ls n3
-(sleep 5; exit 1) & nc -lU /tmp/nc 2>&1 | head -1; kill $!
+(sleep 1000; exit 1) & nc -lU /tmp/nc 2>&1 | head -1; kill $!
 nl t
 nice -n 3 nice
 nohup echo hup
@@ -359,8 +363,8 @@ taskset 1 true
 tee te < t; cmp te t
 test -d d
 time -p true 2>&1 | wc -l
-timeout 1 true
-timeout 0.1 sleep 5
+timeout 1000 true
+timeout 0.1 sleep 1000
 touch -d @1000 tt; stat -c %Y tt
 echo abc | tr a-c x-z
 true
@@ -377,7 +381,7 @@ seq 3 | xz 2>/dev/null | unxz; true
 unzip -l n 2>&1 | wc -l
 usleep 1000
 uuencode x < t | uudecode -o -
-watch -t -n 1 true & sleep 0.1; kill $!
+watch -t -n 1000 'echo ran > ran' > seen & until [ -s ran ]; do usleep 1000; done; kill $!; head -c 6 seen | od -c
 wc n
 which sh
 whoami

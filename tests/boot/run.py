@@ -31,7 +31,8 @@ os.environ.setdefault("LIMPET_NETWORK", "none")
 IMAGES = os.environ.get("LIMPET_IMAGES", "build/images")
 BUILT = os.path.join(BIN, "../images")  # what the build itself makes
 JOBS = 1 if "LAB" in os.environ else int(os.environ.get("LIMPET_JOBS", "2"))
-LIMIT_S = {"kvm": 150 if "LAB" in os.environ else 60, "emulate": 180, "emulate-arm64": 180, "native": 150}
+# Only against hangs: a conform program ends itself before.
+LIMIT_S = {"kvm": 240 if "LAB" in os.environ else 180, "emulate": 240, "emulate-arm64": 240, "native": 180}
 ARM64 = os.environ.get("LIMPET_ARM64", "build-arm64")
 FLAGS = os.environ.get("LIMPET_FLAGS", "").split()
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -95,10 +96,10 @@ def run(command, case, limit):
 def stop(p):
     """End a command that hangs, and the VM behind it."""
     limpet = os.path.join(BIN, "limpet")
-    ids = subprocess.run([limpet, "ps", "-q"], capture_output=True, text=True, timeout=20,
+    ids = subprocess.run([limpet, "ps", "-q"], capture_output=True, text=True, timeout=120,
                          env=worker_environment()).stdout.split()
     if ids:
-        subprocess.run([limpet, "rm", "-f"] + ids, stdout=subprocess.DEVNULL, timeout=60, env=worker_environment())
+        subprocess.run([limpet, "rm", "-f"] + ids, stdout=subprocess.DEVNULL, timeout=120, env=worker_environment())
     p.kill()
     p.wait()
 
@@ -246,7 +247,7 @@ def over(chosen):
 
 def one(platform, roots, case):
     """Why it failed or None, seconds, standard error."""
-    oracle = run(native_command(roots, case), case, LIMIT_S["native"]) if case.native or platform == "native" else None
+    oracle = run(native_command(roots, case), case, LIMIT_S["native"] + case.limit) if case.native or platform == "native" else None
     start = time.monotonic()
     got = oracle if platform == "native" else run(guest_command(platform, case), case, LIMIT_S[platform] + case.limit)
     why = judge(case, got, None if platform == "native" else oracle, platform)

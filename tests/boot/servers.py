@@ -27,11 +27,12 @@ for kind, host in ((http.server.ThreadingHTTPServer, '127.0.0.1'), (Six, '::1'))
 
 REDIS = r"""
 cd /tmp; redis-server --port 7777 --bind 127.0.0.1 ::1 --save '' --loglevel warning > log 2>&1 & p=$!
-c() { redis-cli -p 7777 "$@"; }; i=0; until [ "$(c ping 2>/dev/null)" = PONG ] || [ $i = 100 ]; do sleep 0.1; i=$((i+1)); done
+c() { redis-cli -p 7777 "$@"; }; i=0; until [ "$(c ping 2>/dev/null)" = PONG ] || [ $i = 600 ]; do sleep 0.1; i=$((i+1)); done
 seq 1 2000 | awk '{print "SET key:" $1 " value-" $1 * $1}' | c --pipe | tail -1
 redis-benchmark -p 7777 -n 4000 -c 20 -q -t set,get,lpush,lpop -r 500 -P 8 > bench 2>&1; echo bench $?
 head -c 3000000 /dev/zero | tr '\0' x | c -x set big; c strlen big; c get big | md5sum
-c -h ::1 get key:44; c client list | grep -c addr=; c shutdown nosave; wait $p; echo stopped $?
+c -h ::1 get key:44; i=0; until [ "$(c client list | grep -c addr=)" = 1 ] || [ $i = 600 ]; do sleep 0.1; i=$((i+1)); done
+c client list | grep -c addr=; c shutdown nosave; wait $p; echo stopped $?
 c ping 2>&1 | head -1
 """
 
@@ -50,7 +51,7 @@ nginx -c /tmp/n/c; echo start $?; U=http://127.0.0.1:8080
 curl -s $U/a; curl -s http://[::1]:8080/a; curl -s $U/p; curl -s $U/big | md5sum; curl -s -r 1000000-1000009 $U/big; echo
 curl -s -o /dev/null -w '%{http_code}\n' $U/none; curl -s -d @w/big -o /dev/null -w '%{http_code}\n' $U/a
 i=0; while [ $i -lt 40 ]; do curl -s $U/a & i=$((i+1)); done > out; wait; wc -l < out
-nginx -c /tmp/n/c -s quit 2>/dev/null; i=0; while [ -e pid ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done
+nginx -c /tmp/n/c -s quit 2>/dev/null; i=0; while [ -e pid ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i+1)); done
 curl -s $U/a; echo $?; grep -E 'emerg|alert|crit' err; echo done
 """
 

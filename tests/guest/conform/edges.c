@@ -47,31 +47,40 @@ static void pipe_edges(void)
 static void exclusive(void)
 {
     int p[2], out[2], n = 0;
+    pid_t pid[3];
     char c;
 
     (void)pipe(p);
     (void)pipe(out);
     for (int i = 0; i < 3; i++) {
-        if (fork() != 0)
+        pid[i] = fork();
+        if (pid[i] != 0)
             continue;
         struct epoll_event ev = {.events = EPOLLIN | EPOLLET | EPOLLEXCLUSIVE};
         int ep = epoll_create1(0);
         (void)epoll_ctl(ep, EPOLL_CTL_ADD, p[0], &ev);
         (void)write(out[1], "r", 1);
-        if (epoll_wait(ep, &ev, 1, 400) == 1)
+        if (epoll_wait(ep, &ev, 1, -1) == 1)
             (void)write(out[1], "w", 1);
         _exit(0);
     }
     for (int i = 0; i < 3; i++)
         (void)read(out[0], &c, 1);
-    t_sleep_ms(100);
+    for (int i = 0; i < 3; i++)
+        t_asleep(pid[i]);
     (void)write(p[1], "x", 1);
-    while (wait(NULL) > 0)
-        ;
+    (void)read(out[0], &c, 1);
+    n += c == 'w';
+    for (int i = 0; i < 3; i++) /* whoever was woken has ended */
+        (void)UNTIL(strchr("SZ", t_state(pid[i])) != NULL);
     (void)fcntl(out[0], F_SETFL, O_NONBLOCK);
     while (read(out[0], &c, 1) == 1)
         n += c == 'w';
     T("exclusive_woken", n);
+    for (int i = 0; i < 3; i++)
+        (void)kill(pid[i], SIGKILL);
+    while (wait(NULL) > 0)
+        ;
 }
 
 static void splices(void)

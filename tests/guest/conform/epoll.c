@@ -195,25 +195,50 @@ static void nested(void)
 }
 
 static int shared;
+static volatile pid_t tid[4];
 
 static void *waiter(void *arg)
 {
     struct epoll_event ev[1];
-    (void)arg;
-    if (epoll_wait(shared, ev, 1, 3000) == 1)
+    *(volatile pid_t *)arg = (pid_t)SC(gettid);
+    if (epoll_wait(shared, ev, 1, -1) == 1)
         __atomic_fetch_add(&t_hits, 1, __ATOMIC_RELAXED);
     return NULL;
 }
 
+static int only_one; /* told to all */
+
 static void *own_waiter(void *arg)
 {
-    int e = epoll_create1(0), fd = *(int *)arg;
+    int e = epoll_create1(0), fd = shared;
     struct epoll_event ev = {.events = EPOLLIN | EPOLLEXCLUSIVE | EPOLLET};
-    if (epoll_ctl(e, EPOLL_CTL_ADD, fd, &ev) == 0 &&
-        epoll_wait(e, &ev, 1, 1000) == 1)
+    epoll_ctl(e, EPOLL_CTL_ADD, fd, &ev);
+    ctl(e, EPOLL_CTL_ADD, only_one, EPOLLIN);
+    *(volatile pid_t *)arg = (pid_t)SC(gettid);
+    if (epoll_wait(e, &ev, 1, -1) == 1 && ev.data.u64 != (uint64_t)only_one)
         __atomic_fetch_add(&t_hits, 1, __ATOMIC_RELAXED);
     close(e);
     return NULL;
+}
+
+/* Four of them, asleep in epoll_wait. */
+static void start(pthread_t t[4], void *(*fn)(void *))
+{
+    t_hits = 0;
+    for (int i = 0; i < 4; i++) {
+        tid[i] = 0;
+        pthread_create(&t[i], NULL, fn, (void *)&tid[i]);
+    }
+    for (int i = 0; i < 4; i++)
+        t_thread_asleep(&tid[i]);
+}
+
+/* Until whoever was woken has come through: the rest sleep. */
+static void settle(int hits)
+{
+    (void)UNTIL(t_hits >= hits);
+    for (int i = 0; i < 4; i++)
+        (void)UNTIL(strchr("S?ZX", t_state(tid[i])) != NULL);
 }
 
 static void threads(void)
@@ -223,10 +248,7 @@ static void threads(void)
     uint64_t v = 1;
     shared = epoll_create1(0);
     ctl(shared, EPOLL_CTL_ADD, fd, EPOLLIN);
-    t_hits = 0;
-    for (int i = 0; i < 4; i++)
-        pthread_create(&t[i], NULL, waiter, NULL);
-    t_sleep_ms(50);
+    start(t, waiter);
     write(fd, &v, 8);
     for (int i = 0; i < 4; i++)
         pthread_join(t[i], NULL);
@@ -236,16 +258,13 @@ static void threads(void)
     fd = eventfd(0, 0);
     shared = epoll_create1(0);
     ctl(shared, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLONESHOT);
-    t_hits = 0;
-    for (int i = 0; i < 4; i++)
-        pthread_create(&t[i], NULL, waiter, NULL);
-    t_sleep_ms(50);
+    start(t, waiter);
     write(fd, &v, 8);
-    t_sleep_ms(100);
+    settle(1);
     t_say("oneshot_wakes", "%d", t_hits);
     for (int i = 0; i < 3; i++) {
         ctl(shared, EPOLL_CTL_MOD, fd, EPOLLIN | EPOLLONESHOT);
-        t_sleep_ms(30);
+        settle(i + 2);
     }
     for (int i = 0; i < 4; i++)
         pthread_join(t[i], NULL);
@@ -259,14 +278,16 @@ static void threads(void)
     T("exclusive_oneshot",
       ctl(e, EPOLL_CTL_ADD, 0, EPOLLIN | EPOLLEXCLUSIVE | EPOLLONESHOT));
     close(e);
-    t_hits = 0;
-    for (int i = 0; i < 4; i++)
-        pthread_create(&t[i], NULL, own_waiter, &fd);
-    t_sleep_ms(100);
+    shared = fd;
+    only_one = eventfd(0, 0);
+    start(t, own_waiter);
     write(fd, &v, 8);
+    settle(1);
+    YES("exclusive_some", t_hits >= 1);
+    write(only_one, &v, 8);
     for (int i = 0; i < 4; i++)
         pthread_join(t[i], NULL);
-    YES("exclusive_some", t_hits >= 1);
+    close(only_one);
     close(fd);
 }
 
@@ -277,18 +298,19 @@ static void waits(void)
     ctl(e, EPOLL_CTL_ADD, fd, EPOLLIN);
     T("timeout", epoll_wait(e, ev, 1, 30));
     t_catch(SIGALRM, SA_RESTART);
-    struct itimerval it = {.it_value.tv_usec = 30000};
-    setitimer(ITIMER_REAL, &it, NULL);
+    t_alarms();
     T("eintr_restart", epoll_wait(e, ev, 1, -1));
-    sigset_t set, old;
+    sigset_t set, old, pends;
     sigemptyset(&set);
     sigaddset(&set, SIGALRM);
     sigprocmask(SIG_BLOCK, &set, &old);
-    setitimer(ITIMER_REAL, &it, NULL);
     T("masked", epoll_pwait(e, ev, 1, 100, NULL));
+    YES("pends",
+        UNTIL(sigpending(&pends) == 0 && sigismember(&pends, SIGALRM)));
+    alarm(0);
     sigemptyset(&set);
     t_hits = 0;
-    T("unmasked_by_call", epoll_pwait(e, ev, 1, 100, &set));
+    T("unmasked_by_call", epoll_pwait(e, ev, 1, -1, &set));
     t_say("handled", "%d", t_hits);
     sigset_t now;
     sigprocmask(SIG_SETMASK, &old, &now);
@@ -298,7 +320,7 @@ static void waits(void)
     T("pwait2", SC(epoll_pwait2, e, ev, 1, &ts, NULL, 8));
     ts.tv_nsec = 1000000000;
     T("pwait2_bad", SC(epoll_pwait2, e, ev, 1, &ts, NULL, 8));
-    alarm(20);
+    t_calm();
     close(e);
     close(fd);
 }

@@ -12,9 +12,11 @@
 
 static uint32_t word, word2, *shared;
 static volatile int woken;
+static volatile pid_t tid[4];
 
 static void *waiter(void *arg)
 {
+    *(volatile pid_t *)arg = (pid_t)SC(gettid);
     if (FX(&word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0) == 0)
         __atomic_fetch_add(&woken, 1, __ATOMIC_RELAXED);
     return arg;
@@ -52,8 +54,9 @@ static void threads(void)
     pthread_t t[4];
 
     for (int i = 0; i < 4; i++)
-        pthread_create(&t[i], NULL, waiter, NULL);
-    t_sleep_ms(60);
+        pthread_create(&t[i], NULL, waiter, (void *)&tid[i]);
+    for (int i = 0; i < 4; i++)
+        t_thread_asleep(&tid[i]);
     T("wake_one", FX(&word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0));
     T("cmp_requeue", FX(&word, FUTEX_CMP_REQUEUE_PRIVATE, 1, 1, &word2, 0));
     T("wake_rest", FX(&word, FUTEX_WAKE_PRIVATE, 10, NULL, NULL, 0));
@@ -85,7 +88,7 @@ static void between(void)
 
     if (pid == 0)
         _exit(FX(shared, FUTEX_WAIT, 0, NULL, NULL, 0) == 0 ? 0 : errno);
-    t_sleep_ms(60);
+    t_asleep(pid);
     T("shared_private_wake", FX(shared, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0));
     T("shared_wake", FX(shared, FUTEX_WAKE, 1, NULL, NULL, 0));
     waitpid(pid, &status, 0);

@@ -186,12 +186,13 @@ static void waiting(void)
     mkdir("w", 0755);
     T("wait_watch", inotify_add_watch(in, "w", IN_CREATE) > 0);
     fcntl(in, F_SETFL, 0);
+    pid_t me = getpid();
     if (fork() == 0) {
-        t_sleep_ms(50);
+        t_asleep(me);
         close(open("w/x", O_CREAT | O_RDWR, 0600));
         _exit(0);
     }
-    T("wait_poll", poll(&pf, 1, 5000));
+    T("wait_poll", poll(&pf, 1, -1));
     T("wait_events", pf.revents);
     T("wait_read", read(in, b, sizeof(b)));
     wait(NULL);

@@ -66,12 +66,14 @@ static void check(const char *what, int fd, void *to, socklen_t size,
         T(L("connect"), connect(fd, to, size));
     T(L("send"), connected ? send(fd, "payload-1", 9, 0)
                            : sendto(fd, "payload-1", 9, 0, to, size));
+    t_arrives(fd, POLLERR);
     say_poll(L("poll"), fd);
     say_queue(L("queue"), fd);
     say_poll(L("poll_after"), fd);
     say_error(L("error_after"), fd);
     T(L("send2"),
       connected ? send(fd, "x", 1, 0) : sendto(fd, "x", 1, 0, to, size));
+    t_arrives(fd, POLLERR);
     T(L("recv"), recv(fd, &c, 1, MSG_DONTWAIT));
     say_poll(L("poll2"), fd);
     say_queue(L("queue2"), fd);

@@ -176,6 +176,7 @@ static void say_control(const char *label, int fd)
                        .msg_iovlen = 1,
                        .msg_control = control,
                        .msg_controllen = sizeof(control)};
+    t_arrives(fd, POLLIN);
     ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT);
     if (n < 0) {
         t_value(label, n);
@@ -275,6 +276,8 @@ static void segments(void)
     T("gso.set", setsockopt(tx, SOL_UDP, UDP_SEGMENT, &size, sizeof(size)));
     T("gso.send", sendto(tx, data, 1000, 0, (void *)&a, sizeof(a)));
     for (int i = 0; i < 4; i++) {
+        if (i < 3)
+            t_arrives(rx, POLLIN);
         ssize_t n = recv(rx, got, sizeof(got), 0);
         T("gso.recv", n);
         if (n > 0)

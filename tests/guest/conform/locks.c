@@ -128,9 +128,8 @@ static void waits(void)
         _exit(fcntl(fd, F_SETLKW, &l) < 0 ? errno : 0); /* waits for us */
     }
     read(p[0], &b, 1);
-    t_sleep_ms(60);
+    t_asleep(pid);
     T("deadlock", fcntl(fd, F_SETLKW, &l2));
-    t_catch(SIGALRM, 0);
     T("unlock", set(fd, F_UNLCK, 0, 0));
     waitpid(pid, &status, 0);
     T("waiter", WEXITSTATUS(status));
@@ -138,7 +137,7 @@ static void waits(void)
     pid = fork();
     if (pid == 0) {
         t_catch(SIGALRM, 0);
-        alarm(1);
+        t_alarms();
         _exit(fcntl(fd, F_SETLKW, &l) < 0 ? errno : 0);
     }
     waitpid(pid, &status, 0);

@@ -13,6 +13,7 @@
 
 static uint32_t a, b, *shared;
 static volatile int got;
+static volatile pid_t its_tid; /* before it sleeps */
 static volatile long answer;
 
 static uint32_t tid(void)
@@ -38,6 +39,7 @@ static pthread_t start(void *(*fn)(void *), void *arg)
     pthread_t t;
 
     got = 0;
+    its_tid = 0;
     answer = 12345;
     pthread_create(&t, NULL, fn, arg);
     return t;
@@ -105,6 +107,7 @@ static void basics(void)
 
 static void *locker(void *arg)
 {
+    its_tid = (pid_t)tid();
     answer = FX(&a, FUTEX_LOCK_PI_PRIVATE, 0, arg, NULL, 0);
     if (answer < 0)
         answer = -errno;
@@ -125,6 +128,7 @@ static void *trier(void *arg)
 
 static void *plain(void *arg)
 {
+    its_tid = (pid_t)tid();
     answer = FX(&b, FUTEX_WAIT_PRIVATE, b, NULL, NULL, 0);
     return arg;
 }
@@ -151,13 +155,14 @@ static void passing(void)
     pthread_join(t, NULL);
     t_say("soon", "%s", t_errno((int)-answer));
     t = start(locker, NULL);
-    t_sleep_ms(60);
+    t_thread_asleep(&its_tid);
     YES("waits", !got);
     T("wake_pi", FX(&a, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0));
     /* A handler does not end the wait. */
     t_catch(SIGUSR1, 0);
     pthread_kill(t, SIGUSR1);
-    t_sleep_ms(60);
+    (void)UNTIL(t_hits != 0);
+    t_thread_asleep(&its_tid);
     t_say("after_signal", "%d %d", t_hits, got);
     long r = FX(&a, FUTEX_UNLOCK_PI_PRIVATE, 0, NULL, NULL, 0);
     pthread_join(t, NULL);
@@ -166,7 +171,7 @@ static void passing(void)
     T("passed_free", a);
     b = tid();
     t = start(plain, NULL);
-    t_sleep_ms(60);
+    t_thread_asleep(&its_tid);
     pid_t pid = fork();
     if (pid == 0)
         _exit(0);
@@ -181,7 +186,7 @@ static void passing(void)
 static void *other_way(void *arg)
 {
     FX(&b, FUTEX_LOCK_PI_PRIVATE, 0, NULL, NULL, 0);
-    got = 1;
+    its_tid = (pid_t)tid();
     answer = FX(&a, FUTEX_LOCK_PI_PRIVATE, 0, NULL, NULL, 0);
     FX(&a, FUTEX_UNLOCK_PI_PRIVATE, 0, NULL, NULL, 0);
     FX(&b, FUTEX_UNLOCK_PI_PRIVATE, 0, NULL, NULL, 0);
@@ -192,7 +197,7 @@ static void deadlock(void)
 {
     FX(&a, FUTEX_LOCK_PI_PRIVATE, 0, NULL, NULL, 0);
     pthread_t t = start(other_way, NULL);
-    t_sleep_ms(60);
+    t_thread_asleep(&its_tid);
     T("deadlock", FX(&b, FUTEX_LOCK_PI_PRIVATE, 0, NULL, NULL, 0));
     FX(&a, FUTEX_UNLOCK_PI_PRIVATE, 0, NULL, NULL, 0);
     pthread_join(t, NULL);
@@ -202,20 +207,26 @@ static void deadlock(void)
 
 /* --- owners that end --- */
 
+static pid_t waits_for_it; /* its owner ends once this one sleeps */
+
 static void *dies_holding(void *arg)
 {
     FX(&a, FUTEX_LOCK_PI_PRIVATE, 0, NULL, NULL, 0);
     got = 1;
-    t_sleep_ms(100);
+    while (got != 2)
+        ;
+    t_asleep(waits_for_it);
     return arg;
 }
 
 static void owners(void)
 {
+    waits_for_it = (pid_t)tid();
     pthread_t t = start(dies_holding, NULL);
 
     while (!got)
         t_sleep_ms(1);
+    got = 2;
     T("left", FX(&a, FUTEX_LOCK_PI_PRIVATE, 0, NULL, NULL, 0));
     say_word("left_is", a);
     pthread_join(t, NULL);
@@ -223,14 +234,19 @@ static void owners(void)
     T("left_free", a);
     shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int go[2];
+    char c;
+    pipe(go);
     pid_t pid = fork();
     if (pid == 0) {
         FX(shared, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
-        t_sleep_ms(100);
+        read(go[0], &c, 1);
+        t_asleep(waits_for_it);
         raise(SIGKILL);
     }
     while (__atomic_load_n(shared, __ATOMIC_ACQUIRE) == 0)
         t_sleep_ms(1);
+    write(go[1], "g", 1);
     T("killed", FX(shared, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
     say_word("killed_is", *shared);
     waitpid(pid, NULL, 0);
@@ -248,11 +264,13 @@ static void owners(void)
         r->h.list_op_pending = NULL;
         FX(&r->lock, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
         SC(set_robust_list, &r->h, sizeof(r->h));
-        t_sleep_ms(100);
+        read(go[0], &c, 1);
+        t_asleep(waits_for_it);
         _exit(0);
     }
     while (__atomic_load_n(&r->lock, __ATOMIC_ACQUIRE) == 0)
         t_sleep_ms(1);
+    write(go[1], "g", 1);
     T("robust", FX(&r->lock, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
     say_word("robust_is", r->lock);
     waitpid(pid, NULL, 0);
@@ -270,11 +288,12 @@ static void owners(void)
 
 /* --- condition variables --- */
 
-static volatile int on_cond, have_lock;
+static volatile int have_lock;
+static volatile pid_t cond_tid[4];
 
 static void *cond_waiter(void *arg)
 {
-    __atomic_fetch_add(&on_cond, 1, __ATOMIC_RELAXED);
+    *(volatile pid_t *)arg = (pid_t)tid();
     long r = FX(&a, FUTEX_WAIT_REQUEUE_PI_PRIVATE, 0, NULL, &b, 0);
     if (r == 0) {
         if ((b & FUTEX_TID_MASK) != tid())
@@ -295,8 +314,9 @@ static void conditions(void)
 
     a = b = 0;
     for (int i = 0; i < 4; i++)
-        t[i] = start(cond_waiter, NULL);
-    t_sleep_ms(100);
+        t[i] = start(cond_waiter, (void *)&cond_tid[i]);
+    for (int i = 0; i < 4; i++)
+        t_thread_asleep(&cond_tid[i]);
     T("cond_wake", FX(&a, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0));
     T("cond_requeue", FX(&a, FUTEX_CMP_REQUEUE_PRIVATE, 1, 1, &c, 0));
     T("cond_third", FX(&a, FUTEX_CMP_REQUEUE_PI_PRIVATE, 1, 1, &c, 0));

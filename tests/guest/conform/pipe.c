@@ -146,6 +146,23 @@ static void packets(void)
     close(p[1]);
 }
 
+/* A signal when it is full ends it with what went in. */
+static void write_eintr(int p[2])
+{
+    t_calm();
+    t_catch(SIGALRM, 0);
+    pid_t me = getpid(), pid = fork();
+
+    if (pid == 0) {
+        t_asleep(me);
+        kill(me, SIGALRM);
+        _exit(0);
+    }
+    T("write_eintr_part", write(p[1], big, sizeof(big)));
+    waitpid(pid, NULL, 0);
+    t_alarms();
+}
+
 static void ends(void)
 {
     int p[2];
@@ -174,22 +191,19 @@ static void ends(void)
         _exit(0);
     }
     close(p[1]);
-    t_sleep_ms(30);
+    t_asleep(pid);
     read(p[0], big, 1000);
     close(p[0]);
     int status;
     waitpid(pid, &status, 0);
     t_say("writer_killed", "%d", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
     t_catch(SIGALRM, 0);
-    struct itimerval it = {.it_value.tv_usec = 30000};
     pipe(p);
-    setitimer(ITIMER_REAL, &it, NULL);
+    t_alarms();
     T("read_eintr", read(p[0], b, 1));
-    setitimer(ITIMER_REAL, &it, NULL);
-    T("write_eintr_part", write(p[1], big, sizeof(big)));
-    setitimer(ITIMER_REAL, &it, NULL);
+    write_eintr(p);
     T("write_eintr", write(p[1], big, 1));
-    alarm(20);
+    t_calm();
     char path[64];
     snprintf(path, sizeof(path), "/proc/self/fd/%d", p[0]);
     OK("reopen", open(path, O_WRONLY | O_NONBLOCK));

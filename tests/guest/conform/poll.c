@@ -96,23 +96,23 @@ static void calls(void)
     T("ppoll", SC(ppoll, f, 1, &ts, NULL, 8));
     YES("ppoll_left", ts.tv_sec == 0 && ts.tv_nsec == 0);
     t_catch(SIGALRM, SA_RESTART);
-    struct itimerval it = {.it_value.tv_usec = 30000};
-    setitimer(ITIMER_REAL, &it, NULL);
+    t_alarms();
     T("eintr", poll(f, 1, -1));
-    sigset_t set;
+    sigset_t set, waits;
     sigemptyset(&set);
     sigaddset(&set, SIGALRM);
     sigprocmask(SIG_BLOCK, &set, NULL);
-    setitimer(ITIMER_REAL, &it, NULL);
     ts = (struct timespec){0, 80000000};
     T("blocked", ppoll(f, 1, &ts, NULL));
+    YES("pends",
+        UNTIL(sigpending(&waits) == 0 && sigismember(&waits, SIGALRM)));
+    alarm(0);
     sigemptyset(&set);
     t_hits = 0;
-    ts = (struct timespec){5, 0};
-    T("unblocked", ppoll(f, 1, &ts, &set));
+    T("unblocked", ppoll(f, 1, NULL, &set));
     t_say("handled", "%d", t_hits);
     sigprocmask(SIG_SETMASK, &set, NULL);
-    alarm(20);
+    t_calm();
     close(p[0]);
     close(p[1]);
 }
@@ -171,11 +171,10 @@ static void sets(void)
     T("sleep", select(0, NULL, NULL, NULL, &tv));
     t_say("sleep_left", "%ld %ld", (long)tv.tv_sec, (long)tv.tv_usec);
     T("fault", SC(select, 1, BAD_PTR, NULL, NULL, NULL));
-    tv = (struct timeval){5, 0};
     SET(p[0]);
-    tv.tv_sec = 5;
+    tv.tv_sec = 1000;
     T("at_once", select(p[0] + 1, &r, NULL, NULL, &tv));
-    YES("at_once_left", tv.tv_sec >= 4);
+    YES("at_once_left", tv.tv_sec >= 500 && tv.tv_sec <= 1000);
     struct timespec ts = {0, 10000000};
     T("pselect", pselect(0, NULL, NULL, NULL, &ts, NULL));
     YES("pselect_kept", ts.tv_nsec == 10000000);
@@ -185,10 +184,9 @@ static void sets(void)
     } arg = {&ts, 4};
     T("pselect_size", SC(pselect6, 0, NULL, NULL, NULL, NULL, &arg));
     t_catch(SIGALRM, SA_RESTART);
-    struct itimerval it = {.it_value.tv_usec = 30000};
-    setitimer(ITIMER_REAL, &it, NULL);
+    t_alarms();
     T("eintr", select(0, NULL, NULL, NULL, NULL));
-    alarm(20);
+    t_calm();
 }
 
 int main(void)

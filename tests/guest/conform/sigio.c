@@ -21,11 +21,11 @@ struct old_termio { /* struct termio, which musl has not */
 
 static sigset_t set;
 
-/* The next of our signals, without waiting long: what it tells. */
-static void next(const char *label)
+/* The next of our signals: what it tells. */
+static void tell(const char *label, long ms)
 {
     siginfo_t si;
-    struct timespec wait = {0, 300000000};
+    struct timespec wait = {ms / 1000, ms % 1000 * 1000000};
     int s = sigtimedwait(&set, &si, &wait);
 
     if (s < 0)
@@ -35,6 +35,17 @@ static void next(const char *label)
     else
         t_say(label, "signal %d code %d band %#lx fd %d", s - SIGRTMIN,
               si.si_code, si.si_band, si.si_fd);
+}
+
+static void next(const char *label)
+{
+    tell(label, 60000);
+}
+
+/* There should be none: time for a wrong one to come. */
+static void none(const char *label)
+{
+    tell(label, 100);
 }
 
 static void drain(void)
@@ -87,14 +98,14 @@ static void pipes(void)
     owners(70);
     fcntl(70, F_SETOWN, getpid());
     write(p[1], "x", 1);
-    next("not_async");
+    none("not_async");
     T("async", fcntl(70, F_SETFL, O_ASYNC | O_NONBLOCK));
     YES("async_is", (fcntl(70, F_GETFL) & O_ASYNC) != 0);
     read(70, c, sizeof(c));
     drain();
     write(p[1], "x", 1);
     next("pipe");
-    next("pipe_once");
+    none("pipe_once");
     fcntl(70, F_SETSIG, SIGRTMIN);
     read(70, c, sizeof(c));
     drain();
@@ -108,7 +119,7 @@ static void pipes(void)
     next("pipe_tid");
     fcntl(70, F_SETOWN, 0);
     write(p[1], "x", 1);
-    next("nobody");
+    none("nobody");
     /* Another process, told by us. */
     pipe(other);
     pid_t pid = fork();
@@ -126,7 +137,7 @@ static void pipes(void)
     T("off", ioctl(70, FIOASYNC, &off));
     YES("off_is", (fcntl(70, F_GETFL) & O_ASYNC) == 0);
     write(p[1], "x", 1);
-    next("off_none");
+    none("off_none");
     T("on", ioctl(70, FIOASYNC, &on));
     YES("on_is", (fcntl(70, F_GETFL) & O_ASYNC) != 0);
     read(70, c, sizeof(c));
@@ -135,7 +146,7 @@ static void pipes(void)
     next("hangup");
     close(70);
     close(p[0]);
-    next("closed");
+    none("closed");
 }
 
 static void writers(void)
@@ -176,7 +187,7 @@ static void sockets(void)
     close(72);
     close(s[0]);
     write(s[1], "y", 1);
-    next("sock_closed");
+    none("sock_closed");
 }
 
 static void terminals(void)

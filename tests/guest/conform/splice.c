@@ -170,12 +170,12 @@ static void pipes(void)
     pipe(p);
     pipe(q);
     t_catch(SIGALRM, 0);
-    struct itimerval it = {.it_value.tv_usec = 30000};
-    setitimer(ITIMER_REAL, &it, NULL);
+    t_alarms();
     T("wait_eintr", spl(p[0], NULL, q[1], NULL, 4, 0));
-    alarm(20);
+    t_calm();
+    pid_t me = getpid();
     if (fork() == 0) {
-        t_sleep_ms(30);
+        t_asleep(me);
         write(p[1], "late", 4);
         _exit(0);
     }

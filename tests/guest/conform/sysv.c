@@ -156,11 +156,9 @@ static void sem_interrupted(void)
     struct sembuf b = {1, -1, 0};
 
     (void)t_catch(SIGALRM, SA_RESTART);
-    struct itimerval it = {.it_value = {0, 50000}};
-    (void)setitimer(ITIMER_REAL, &it, NULL);
+    t_alarms();
     T("sem_eintr", semop(sem_id, &b, 1));
-    (void)signal(SIGALRM, SIG_DFL);
-    (void)alarm(25);
+    t_calm();
 }
 
 static void sem_removed(void)
@@ -272,7 +270,7 @@ static void msg_full(int id)
     pid_t pid = fork();
     if (pid == 0)
         _exit(send(id, 7, 4000, 0) == 0 ? 3 : 4);
-    t_sleep_ms(30);
+    t_asleep(pid);
     receive("msg_make_room", id, 0, 0);
     int status = 0;
     (void)waitpid(pid, &status, 0);
@@ -280,7 +278,7 @@ static void msg_full(int id)
     pid = fork();
     if (pid == 0)
         _exit(send(id, 7, 4000, 0) == 0 ? 0 : errno);
-    t_sleep_ms(50);
+    t_asleep(pid);
     T("msg_rmid", msgctl(id, IPC_RMID, NULL));
     (void)waitpid(pid, &status, 0);
     YES("msg_eidrm", WEXITSTATUS(status) == EIDRM);

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -25,6 +26,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -48,6 +50,22 @@
 #define YES(label, expr) t_say(label, "%d", (expr) ? 1 : 0)
 /* A raw call, for what the libraries wrap or lack. */
 #define SC(name, ...) syscall(SYS_##name, ##__VA_ARGS__)
+
+/* Programs wait for events, never for time: hosts may be a hundred times slower
+ * than this one and stall for seconds. A sleep may give something wrong a
+ * chance to show; nothing may depend on what happened during it. */
+
+/* Seconds after which a hang ends by SIGALRM. */
+#define T_LIMIT_S 140
+
+/* Whether `cond` comes true, half a minute and more being for ever. */
+#define UNTIL(cond)                                                            \
+    ({                                                                         \
+        int n_ = 0;                                                            \
+        while (!(cond) && n_++ < 30000)                                        \
+            t_sleep_ms(1);                                                     \
+        n_ < 30000;                                                            \
+    })
 
 /* An address no program has, and one no kernel lets a program have. */
 #define BAD_PTR    ((void *)8)
@@ -180,6 +198,66 @@ static inline void t_sleep_ms(long ms)
         ;
 }
 
+/* SIGALRM again and again: one that comes before the call blocks does no harm.
+ * Whoever blocks it keeps it blocked until t_calm(). */
+static inline void t_alarms(void)
+{
+    struct itimerval it = {{0, 30000}, {0, 30000}};
+
+    setitimer(ITIMER_REAL, &it, NULL);
+}
+
+static inline void t_calm(void)
+{
+    (void)alarm(T_LIMIT_S);
+    (void)signal(SIGALRM, SIG_DFL);
+}
+
+/* Of a process or a thread: the letter in its /proc/ID/stat, '?' once gone. */
+static inline char t_state(pid_t id)
+{
+    char b[512];
+    ssize_t n;
+    int fd;
+
+    (void)snprintf(b, sizeof(b), "/proc/self/task/%d/stat", id);
+    fd = open(b, O_RDONLY);
+    if (fd < 0) {
+        (void)snprintf(b, sizeof(b), "/proc/%d/stat", id);
+        fd = open(b, O_RDONLY);
+    }
+    n = fd < 0 ? 0 : read(fd, b, sizeof(b) - 1);
+    if (fd >= 0)
+        close(fd);
+    b[n > 0 ? n : 0] = '\0';
+    const char *end = strrchr(b, ')');
+    return end == NULL ? '?' : end[2];
+}
+
+/* Wait until it sleeps. To be sure in which call, it says before that it runs:
+ * by fork(), or with a variable. */
+static inline void t_asleep(pid_t id)
+{
+    if (!UNTIL(t_state(id) == 'S'))
+        (void)!write(1, "never asleep\n", 13);
+}
+
+/* A thread has come to its call: `tid` is set by itself just before. */
+static inline void t_thread_asleep(volatile pid_t *tid)
+{
+    (void)UNTIL(*tid != 0);
+    t_asleep(*tid);
+}
+
+/* Even over lo something sent may take its time to arrive: until poll(2) says
+ * all of `events`. */
+static inline void t_arrives(int fd, short events)
+{
+    struct pollfd p = {.fd = fd, .events = events};
+
+    (void)UNTIL(poll(&p, 1, 0) == 1 && (p.revents & events) == events);
+}
+
 /* Run `fn` in a child: its wait status as "exit N", "signal N". */
 static inline void t_child(const char *label, void (*fn)(void))
 {
@@ -187,7 +265,7 @@ static inline void t_child(const char *label, void (*fn)(void))
     pid_t pid = fork();
 
     if (pid == 0) {
-        alarm(20);
+        alarm(T_LIMIT_S);
         fn();
         _exit(0);
     }
@@ -205,7 +283,7 @@ static inline void t_begin(const char *program)
     static char folder[64];
 
     t_program = program;
-    alarm(25);
+    alarm(T_LIMIT_S);
     (void)snprintf(folder, sizeof(folder), "/tmp/%s.%d", program, getpid());
     (void)umask(022);
     if (mkdir(folder, 0755) < 0 || chdir(folder) < 0)

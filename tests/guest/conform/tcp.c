@@ -88,16 +88,11 @@ static void close_pair(int s[2])
     close(s[1]);
 }
 
-/* What poll says once it says anything of `want`, or after two seconds. */
+/* What poll says once it says `want`. */
 static int poll_wait(int fd, int want)
 {
     struct pollfd p = {.fd = fd, .events = 0x3fff & ~0x208};
-    for (int i = 0; i < 200; i++) {
-        poll(&p, 1, 0);
-        if ((p.revents & want) == want)
-            break;
-        usleep(10000);
-    }
+    (void)UNTIL(poll(&p, 1, 0) >= 0 && (p.revents & want) == want);
     return p.revents;
 }
 
@@ -117,8 +112,7 @@ static int state_of(int fd)
 
 static void say_state(const char *name, int fd, int want)
 {
-    for (int i = 0; i < 200 && state_of(fd) != want; i++)
-        usleep(10000);
+    (void)UNTIL(state_of(fd) == want);
     t_say(L(name), "%d", state_of(fd));
 }
 
@@ -132,6 +126,13 @@ static int get_int(int fd, int level, int name)
 static int so_error(int fd)
 {
     return get_int(fd, SOL_SOCKET, SO_ERROR);
+}
+
+/* Until so much can be read. */
+static void queued(int fd, int bytes)
+{
+    int q;
+    (void)UNTIL(ioctl(fd, FIONREAD, &q) == 0 && q >= bytes);
 }
 
 /* --- */
@@ -265,6 +266,7 @@ static void test_data(void)
     int s[2];
     make_pair(s);
     T(L("send"), send(s[0], "hello", 5, 0));
+    queued(s[1], 5);
     T(L("peek"), recv(s[1], b, 3, MSG_PEEK));
     T(L("peek_all"), recv(s[1], b, 64, MSG_PEEK));
     int q = -1;
@@ -287,6 +289,7 @@ static void test_data(void)
                         .msg_iovlen = 2,
                         .msg_name = &a,
                         .msg_namelen = sizeof(a)};
+    queued(s[1], 6);
     T(L("recvmsg"), recvmsg(s[1], &m, MSG_WAITALL | MSG_DONTWAIT));
     t_say(L("recvmsg_is"), "%.3s %.3s %d %d", b, b + 10, (int)m.msg_namelen,
           m.msg_flags);
@@ -297,9 +300,7 @@ static void test_data(void)
     T(L("recv_fault"), recv(s[1], BAD_PTR, 5, 0));
     T(L("recv_after"), recv(s[1], b, 5, 0));
     T(L("sendto"), sendto(s[0], "q", 1, 0, &a.sa, sizeof(a)));
-    q = -1;
-    for (int i = 0; i < 100 && q != 0; i++, usleep(10000))
-        ioctl(s[0], TIOCOUTQ, &q);
+    (void)UNTIL(ioctl(s[0], TIOCOUTQ, &q) == 0 && q == 0);
     t_say(L("outq"), "%d", q);
     close_pair(s);
 }
@@ -310,9 +311,10 @@ static void test_waitall(void)
     char b[64];
     int s[2], one = 10;
     make_pair(s);
+    pid_t me = getpid();
     if (fork() == 0) {
         for (int i = 0; i < 5; i++) {
-            usleep(20000);
+            t_asleep(me);
             send(s[0], "1234567890", 10, 0);
         }
         _exit(0);
@@ -322,7 +324,7 @@ static void test_waitall(void)
     T(L("lowat_recv"), recv(s[1], b, 64, 0));
     wait(NULL);
     send(s[0], "12345", 5, 0);
-    usleep(50000);
+    queued(s[1], 5);
     say_poll("lowat_poll", s[1], 0);
     send(s[0], "67890", 5, 0);
     say_poll("lowat_poll2", s[1], POLLIN);
@@ -334,6 +336,7 @@ static void test_waitall(void)
     setsockopt(s[1], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
     T(L("rcvtimeo"), recv(s[1], b, 64, 0));
     send(s[0], "abc", 3, 0);
+    queued(s[1], 3);
     T(L("rcvtimeo_all"), recv(s[1], b, 64, MSG_WAITALL));
     close_pair(s);
 }
@@ -370,7 +373,8 @@ static void test_half(void)
     say_poll("shut_rd_peer", s[1], POLLOUT);
     T(L("shut_rd_recv"), recv(s[0], b, 8, 0));
     T(L("shut_rd_sent"), send(s[1], "data", 4, MSG_NOSIGNAL));
-    usleep(20000);
+    poll_wait(s[0], POLLIN);
+    queued(s[0], 4);
     T(L("shut_rd_got"), recv(s[0], b, 8, MSG_DONTWAIT));
     close_pair(s);
 }
@@ -441,6 +445,13 @@ static void test_full(void)
     t_say(L("rcvbuf"), "%d", get_int(s[1], SOL_SOCKET, SO_RCVBUF));
     while ((r = send(s[0], big, sizeof(big), MSG_DONTWAIT)) > 0)
         sent += r;
+    int error = errno;
+    for (int still = 0; still < 20; still++) { /* acks may still make room */
+        t_sleep_ms(1);
+        for (; (r = send(s[0], big, sizeof(big), MSG_DONTWAIT)) > 0; still = 0)
+            sent += r;
+    }
+    errno = error;
     t_value(L("full"), r);
     say_poll("full_poll", s[0], 0);
     struct timeval tv = {0, 50000};
@@ -499,7 +510,6 @@ static void test_restart(void)
     close(l);
     poll_wait(s[0], POLLRDHUP);
     close(s[0]);
-    usleep(50000);
     l = socket(family, SOCK_STREAM, 0);
     T(L("rebind"), bind(l, &a.sa, n));
     close(l);
@@ -528,9 +538,11 @@ static void test_reuseport(void)
         n = loopback(&a, port_of(l[0]));
     }
     for (int i = 0; i < 64; i++) {
-        int s = dial_port(port_of(l[0]), 0);
+        int s = dial_port(port_of(l[0]), 0), c;
+        struct pollfd p[2] = {{l[0], POLLIN, 0}, {l[1], POLLIN, 0}};
+        poll(p, 2, 60000); /* we are connected before the other end is */
         for (int k = 0; k < 2; k++) {
-            int c = accept(l[k], NULL, NULL);
+            c = accept(l[k], NULL, NULL);
             hit[k] += c >= 0;
             close(c);
         }
@@ -541,19 +553,30 @@ static void test_reuseport(void)
     close(l[0]), close(l[1]);
 }
 
+/* Connections that wait for accept(). */
+static int pending(int fd)
+{
+    struct tcp_info i = {0};
+    socklen_t n = sizeof(i);
+    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &i, &n);
+    return (int)i.tcpi_unacked;
+}
+
 static void test_backlog(void)
 {
     int l = listener(1), s[4];
     for (int i = 0; i < 4; i++) {
         s[i] = dial_port(port_of(l), SOCK_NONBLOCK);
-        usleep(20000);
+        (void)UNTIL(i > 1 || (state_of(s[i]) == 1 && pending(l) == i + 1));
     }
+    t_sleep_ms(20);
     t_say(L("backlog"), "%d %d %d %d", state_of(s[0]), state_of(s[1]),
           state_of(s[2]), state_of(s[3]));
+    close(s[3]); /* only one tries again */
     int c = accept(l, NULL, NULL);
     struct pollfd p = {.fd = s[2], .events = POLLOUT};
-    t_say(L("backlog_later"), "%d %#x", poll(&p, 1, 10000), p.revents);
-    for (int i = 0; i < 4; i++)
+    t_say(L("backlog_later"), "%d %#x", poll(&p, 1, 60000), p.revents);
+    for (int i = 0; i < 3; i++)
         close(s[i]);
     close(c), close(l);
 }

@@ -72,6 +72,7 @@ static void say_from(const char *label, int fd, int flags, size_t room)
     socklen_t n = sizeof(a);
     char data[256] = "";
     char text[64] = "-";
+    t_arrives(fd, POLLIN);
     ssize_t r = recvfrom(fd, data, room, flags, (void *)&a, &n);
     if (r < 0) {
         t_value(label, r);
@@ -169,6 +170,7 @@ static void data(void)
     say_poll("data.poll_empty", x);
     T("data.recv_empty", recv(x, big, 1, 0));
     T("data.send", sendto(y, "hello", 5, 0, AT(a)));
+    t_arrives(x, POLLIN);
     say_poll("data.poll", x);
     int q = -1;
     T("data.inq", ioctl(x, FIONREAD, &q));
@@ -182,6 +184,7 @@ static void data(void)
     say_from("data.cut", x, 0, 2);
     T("data.gone", recv(x, big, 1, 0));
     T("data.large", sendto(y, big, sizeof(big), 0, AT(a)));
+    t_arrives(x, POLLIN);
     T("data.large_recv", recv(x, big, sizeof(big), 0));
     T("data.no_dest", send(y, "x", 1, 0));
     T("data.oob", sendto(y, "x", 1, MSG_OOB, AT(a)));
@@ -204,6 +207,7 @@ static void data(void)
     T("data.max", sendto(y, huge, 65507, 0, AT(a)));
     T("data.over", sendto(y, huge, 65508, 0, AT(a)));
     T("data.far_over", sendto(y, huge, 70000, 0, AT(a)));
+    t_arrives(x, POLLIN);
     T("data.max_recv", recv(x, huge, 70000, 0));
     struct sockaddr_in far = in4("192.0.2.7", 9);
     T("data.unreach", sendto(y, "x", 1, 0, AT(far)));
@@ -225,12 +229,14 @@ static void refused(void)
     T("refused.connect", connect(fd, AT(a)));
     say_name("refused.name", fd, 0);
     T("refused.send", send(fd, "x", 1, 0));
+    t_arrives(fd, POLLERR);
     say_poll("refused.poll", fd);
     int e = -1;
     socklen_t n = sizeof(e);
     T("refused.get", getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &n));
     t_say("refused.error", "%s", t_errno(e));
     T("refused.send2", send(fd, "x", 1, 0));
+    t_arrives(fd, POLLERR);
     T("refused.send3", send(fd, "x", 1, 0));
     char c;
     T("refused.recv", recv(fd, &c, 1, 0));
@@ -293,6 +299,7 @@ static void six(void)
     say_name("six.connect_name", y, 0);
     T("six.send", send(y, "x", 1, 0));
     char c;
+    t_arrives(y, POLLERR);
     T("six.refused", recv(y, &c, 1, 0));
     far = in6("::", 5030);
     T("six.connect_any", connect(y, AT(far)));

@@ -378,10 +378,11 @@ static void sigpipe_child(void)
     write(sv[0], "x", 1);
 }
 
-static void waitall_child(int fd)
+/* A part each time the reader sleeps (or has gone on). */
+static void waitall_child(int fd, pid_t reader)
 {
     for (int i = 0; i < 4; i++) {
-        t_sleep_ms(20);
+        t_asleep(reader);
         write(fd, "abcd", 4);
     }
     _exit(0);
@@ -391,9 +392,10 @@ static void blocking(void)
 {
     int sv[2];
     char b[32];
+    pid_t me = getpid();
     socketpair(AF_UNIX, SOCK_STREAM, 0, sv);
     if (fork() == 0)
-        waitall_child(sv[1]);
+        waitall_child(sv[1], me);
     T("waitall", recv(sv[0], b, 10, MSG_WAITALL));
     close(sv[1]);
     T("waitall_end", recv(sv[0], b, 32, MSG_WAITALL));
@@ -403,7 +405,7 @@ static void blocking(void)
     socketpair(AF_UNIX, SOCK_STREAM, 0, sv);
     T("rcvlowat", setsockopt(sv[0], SOL_SOCKET, SO_RCVLOWAT, &v, sizeof(v)));
     if (fork() == 0)
-        waitall_child(sv[1]);
+        waitall_child(sv[1], me);
     YES("lowat", recv(sv[0], b, 32, 0) >= 6);
     wait(NULL);
     close(sv[0]);
@@ -411,17 +413,13 @@ static void blocking(void)
     /* Interrupted: without and with a timeout. */
     t_catch(SIGALRM, 0);
     socketpair(AF_UNIX, SOCK_STREAM, 0, sv);
-    struct timespec ms = {0, 50000000};
-    timer_t timer;
-    timer_create(CLOCK_MONOTONIC, NULL, &timer);
-    struct itimerspec its = {.it_value = ms};
-    timer_settime(timer, 0, &its, NULL);
+    t_alarms();
     T("eintr", recv(sv[0], b, 1, 0));
     t_catch(SIGALRM, SA_RESTART);
-    struct timeval tv = {5, 0};
+    struct timeval tv = {1000, 0};
     setsockopt(sv[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-    timer_settime(timer, 0, &its, NULL);
     T("eintr_timeout", recv(sv[0], b, 1, 0));
+    t_calm();
     close(sv[0]);
     close(sv[1]);
     /* accept and connect block, a signal or room ends it. */
@@ -434,23 +432,22 @@ static void blocking(void)
         c2 = socket(AF_UNIX, SOCK_STREAM, 0);
         _exit(con(c2, "blk") == 0 ? 7 : 8);
     }
-    t_sleep_ms(50);
+    t_asleep(pid);
     int status, s = accept(l, NULL, NULL);
     waitpid(pid, &status, 0);
     t_say("connect_waited", "%d", WEXITSTATUS(status));
     close(s);
     close(accept(l, NULL, NULL));
     t_catch(SIGALRM, 0);
-    timer_settime(timer, 0, &its, NULL);
+    t_alarms();
     T("accept_eintr", accept(l, NULL, NULL));
+    t_calm();
     setsockopt(l, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){0, 20000},
                sizeof(struct timeval));
     T("accept_timeout", accept(l, NULL, NULL));
     T("listener_shutdown", shutdown(l, SHUT_RD));
     T("accept_shut", accept(l, NULL, NULL));
     T("connect_shut", con(socket(AF_UNIX, SOCK_STREAM, 0), "blk"));
-    signal(SIGALRM, SIG_DFL);
-    alarm(20);
     t_child("sigpipe_kills", sigpipe_child);
 }
 

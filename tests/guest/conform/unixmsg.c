@@ -350,7 +350,7 @@ static void reachable(void)
     close(p[1]);
     /* Something that makes the kernel look. */
     struct pollfd f = {.fd = p[0], .events = POLLIN};
-    for (int i = 0; i < 100 && poll(&f, 1, 50) == 0; i++) {
+    for (int i = 0; i < 1000 && poll(&f, 1, 50) == 0; i++) {
         socketpair(AF_UNIX, SOCK_STREAM, 0, sv);
         close(sv[0]);
         close(sv[1]);
@@ -369,7 +369,7 @@ static void reachable(void)
     T("chain_quiet", poll(&(struct pollfd){p[0], POLLIN, 0}, 1, 0));
     close(last);
     f = (struct pollfd){.fd = p[0], .events = POLLIN};
-    T("chain_ready", poll(&f, 1, 10000));
+    T("chain_ready", poll(&f, 1, 60000));
     T("chain_end", read(p[0], b, 1));
     /* A socket sent through itself and taken back. */
     socketpair(AF_UNIX, SOCK_STREAM, 0, sv);
@@ -596,9 +596,9 @@ static void peeks(int type)
     T("peek_off_never", peek_off(s[0]));
     /* Behind what is there: it waits for more. */
     peek_at("peek_far", s[0], 9);
-    pid_t pid = fork();
+    pid_t me = getpid(), pid = fork();
     if (pid == 0) {
-        t_sleep_ms(60);
+        t_asleep(me);
         write(s[1], "later", 5);
         _exit(0);
     }

@@ -21,7 +21,7 @@ static pid_t child_pause(void)
     pid_t pid = fork();
 
     if (pid == 0) {
-        alarm(20);
+        alarm(T_LIMIT_S);
         for (;;)
             pause();
     }
@@ -198,12 +198,12 @@ static void clones(void)
     int status;
     pid_t pid = raw_clone(0);
 
-    t_sleep_ms(50);
+    (void)UNTIL(t_state(pid) == 'Z');
     T("silent_plain", SC(wait4, -1, &status, WNOHANG, NULL));
     YES("silent_wclone", SC(wait4, -1, &status, __WCLONE, NULL) == pid);
     signal(SIGUSR2, SIG_IGN);
     pid = raw_clone(SIGUSR2);
-    t_sleep_ms(50);
+    (void)UNTIL(t_state(pid) == 'Z');
     T("usr2_plain", SC(wait4, pid, &status, WNOHANG, NULL));
     YES("usr2_wall", SC(wait4, pid, &status, __WALL, NULL) == pid);
     pid = raw_clone(SIGCHLD);
@@ -241,23 +241,43 @@ static void ignored(void)
     signal(SIGCHLD, SIG_DFL);
 }
 
+static int step_fd;
+
+static void on_step(int signo)
+{
+    (void)signo;
+    t_hits++;
+    write(step_fd, "s", 1);
+}
+
 static void interrupted(void)
 {
     int status;
     pid_t me = getpid(), pid = child_pause();
 
+    int step[2];
+    char c = 0;
+    pipe(step); /* a byte for each signal handled */
+    step_fd = step[1];
+    struct sigaction sa = {.sa_handler = on_step};
+    sigaction(SIGUSR1, &sa, NULL);
     if (fork() == 0) {
-        t_sleep_ms(100);
+        t_asleep(me);
         kill(me, SIGUSR1);
-        t_sleep_ms(100);
+        read(step[0], &c, 1);
+        read(step[0], &c, 1); /* and it is back from the call */
+        t_asleep(me);
         kill(me, SIGUSR2);
-        t_sleep_ms(100);
+        read(step[0], &c, 1);
+        t_asleep(me);
         kill(pid, SIGKILL);
         _exit(0);
     }
-    t_catch(SIGUSR1, 0);
     T("eintr", SC(wait4, pid, &status, 0, NULL));
-    t_catch(SIGUSR2, SA_RESTART);
+    t_hits = 0;
+    sa.sa_flags = SA_RESTART;
+    sigaction(SIGUSR2, &sa, NULL);
+    write(step_fd, "b", 1);
     YES("restart", SC(wait4, pid, &status, 0, NULL) == pid);
     T("restart_hits", t_hits);
     wait(NULL);
