@@ -57,7 +57,8 @@ static const struct pseudo_node root_nodes[] = {
 
 static const struct pseudo_node pid_node = PROC_DIR("PID", 0555, &proc_pid_dir);
 
-/* A number that is any thread's is found, but listed are only processes. */
+/* A number that is any thread's is found, and shows that thread, but listed are
+ * only processes. */
 static const struct pseudo_node *root_find(const struct pseudo_ref *r,
                                            const char *name,
                                            struct pseudo_ref *child)
@@ -72,6 +73,10 @@ static const struct pseudo_node *root_find(const struct pseudo_ref *r,
     if (p != NULL) {
         process_get(p);
         *child = (struct pseudo_ref){.proc = p};
+        if (t != p->leader) {
+            task_get(t);
+            child->task = t;
+        }
     }
     mutex_unlock(&proc_lock);
     return p != NULL ? &pid_node : NULL;

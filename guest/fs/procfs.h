@@ -27,6 +27,9 @@ extern const struct pseudo_dir proc_pid_dir; /* /proc/PID */
 const struct pseudo_node *proc_task_find(const struct pseudo_ref *r,
                                          const char *name,
                                          struct pseudo_ref *child);
+/* `arg` of what is about a thread alone: /proc/PID/task/TID. In /proc/TID the
+ * thread is shown too, but the times and counts of its process. */
+enum { PROC_ALONE = 1 };
 /* The task whose state a file shows: of TID, or the leader. A reference, or
  * NULL when the process was reaped. */
 struct task *proc_ref_task(const struct pseudo_ref *r);

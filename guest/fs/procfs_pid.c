@@ -198,7 +198,8 @@ const struct pseudo_node *proc_task_find(const struct pseudo_ref *r,
     struct task *t = task_find((int32_t)tid);
     bool mine = t != NULL && t->proc == r->proc;
     if (mine) {
-        *child = (struct pseudo_ref){.proc = r->proc, .task = t};
+        *child =
+            (struct pseudo_ref){.proc = r->proc, .task = t, .arg = PROC_ALONE};
         process_get(r->proc);
         task_get(t);
     }

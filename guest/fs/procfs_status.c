@@ -103,7 +103,7 @@ static int snap_init(struct snapshot *s, const struct pseudo_ref *r)
     s->state = task_state(p, s->task);
     s->threads = p->thread_count;
     snap_signals(s, p);
-    snap_times(s, p, r->task == NULL);
+    snap_times(s, p, r->arg != PROC_ALONE);
     spin_unlock_irq(&p->sig_lock, flags);
     s->as = process_aspace(p);
     return 0;

@@ -220,12 +220,8 @@ static inline char t_state(pid_t id)
     ssize_t n;
     int fd;
 
-    (void)snprintf(b, sizeof(b), "/proc/self/task/%d/stat", id);
+    (void)snprintf(b, sizeof(b), "/proc/%d/stat", id);
     fd = open(b, O_RDONLY);
-    if (fd < 0) {
-        (void)snprintf(b, sizeof(b), "/proc/%d/stat", id);
-        fd = open(b, O_RDONLY);
-    }
     n = fd < 0 ? 0 : read(fd, b, sizeof(b) - 1);
     if (fd >= 0)
         close(fd);
