@@ -242,7 +242,7 @@ SHELL = r"""
 script -qec 'tty > /dev/null && echo on a tty; stty size; test -t 0 && echo in; exit 6' /dev/null | tr -d '\r'; echo ${PIPESTATUS[0]}
 dash -c 'trap "echo t" USR1; kill -USR1 $$; (exit 4); echo $?; echo $(printf %s a b)'
 set -m; sleep 1000 & kill -STOP %1; i=0; until [ "$(jobs -s | wc -l)" = 1 ] || [ $i = 600 ]; do sleep 0.1; i=$((i+1)); done
-jobs -s | wc -l; kill -CONT %1; kill %1; wait %1 2>/dev/null; echo $?
+jobs -s | wc -l; kill -CONT %1; kill %1; wait %1 2>/dev/null; echo $?; set +m
 ps -e -o comm= | sort -u | grep -c bash; (ulimit -f 1; head -c 3000 /dev/zero > /tmp/big 2>/dev/null; echo $?) 2>/dev/null
 exec 3< <(echo sub); cat <&3; coproc tr a-z A-Z; exec 4<&${COPROC[0]}; echo hey >&${COPROC[1]}; eval "exec ${COPROC[1]}>&-"; cat <&4
 timeout --foreground 0.2 sleep 1000; echo $?; nice -n 5 nice; env -i sh -c 'echo $PATH | wc -c'; mkfifo /tmp/p; (echo f > /tmp/p &); read x < /tmp/p; echo $x
