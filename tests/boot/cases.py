@@ -29,7 +29,7 @@ class Case:
         self.limit = limit  # seconds more than usual
         self.load = load  # seconds long: by name, or when LIMPET_LOAD_S is set
         # Of the system calls and the programs, not of the platform.
-        self.breadth = lines or image in ("redis", "nginx", "mosquitto", "perl", "shell", "jobs")
+        self.breadth = lines or image in ("redis", "nginx", "mosquitto", "perl", "shell", "jobs", "node", "sshd")
         self.native = native and out is None and code is None
 
 

@@ -55,6 +55,79 @@ nginx -c /tmp/n/c -s quit 2>/dev/null; i=0; while [ -e pid ] && [ $i -lt 600 ]; 
 curl -s $U/a; echo $?; grep -E 'emerg|alert|crit' err; echo done
 """
 
+NODE = r"""
+const [http, net, fs, crypto, cp, zlib] = ['http', 'net', 'fs', 'crypto', 'child_process', 'zlib'].map(require);
+const {Worker} = require('worker_threads');
+const sha=b=>crypto.createHash('sha1').update(b).digest('hex');
+const big=Buffer.alloc(3000000,'node');
+const server=http.createServer((q,r)=>{
+  if(q.url==='/big') r.end(big);
+  else if(q.url==='/echo') { const h=crypto.createHash('sha1'); q.on('data',d=>h.update(d)); q.on('end',()=>r.end(h.digest('hex'))); }
+  else if(q.url==='/gzip') { r.setHeader('content-encoding','gzip'); zlib.gzip(big,(e,z)=>r.end(z)); }
+  else { r.statusCode=404; r.end(); } });
+const agent=new http.Agent({keepAlive:true,maxSockets:8});
+const get=(port,host,path,body)=>new Promise((ok,no)=>{
+  const q=http.request({port,host,path,method:body?'POST':'GET',agent},r=>{
+    const d=[]; r.on('data',x=>d.push(x)); r.on('end',()=>ok([r.statusCode,Buffer.concat(d)])); });
+  q.on('error',no); q.end(body); });
+(async()=>{
+  for(const host of ['127.0.0.1','::1']){
+    await new Promise(ok=>server.listen(0,host,ok)); const port=server.address().port;
+    const all=await Promise.all(Array.from({length:40},(_,i)=>get(port,host,'/big')));
+    console.log(host,new Set(all.map(x=>x[0]+sha(x[1]))).size,all[0][0]);
+    const e=await get(port,host,'/echo',big); console.log(e[1].toString()===sha(big));
+    const z=await get(port,host,'/gzip'); console.log(zlib.gunzipSync(z[1]).equals(big));
+    console.log((await get(port,host,'/none'))[0]);
+    agent.destroy(); await new Promise(ok=>{server.close(ok);server.closeAllConnections();});
+    await get(port,host,'/x').catch(e=>console.log(e.code));
+  }
+  fs.mkdirSync('/tmp/d'); const seen=new Promise(ok=>{const w=fs.watch('/tmp/d',(k,f)=>{w.close();ok(k+' '+f);});});
+  fs.writeFileSync('/tmp/d/f','x'); console.log(await seen);
+  await fs.promises.writeFile('/tmp/big',big); console.log(sha(await fs.promises.readFile('/tmp/big'))===sha(big));
+  console.log(cp.execSync('echo child; exit 0').toString().trim());
+  const p=cp.spawn('sh',['-c','cat; exit 3']); p.stdin.end('piped'); let out=''; p.stdout.on('data',d=>out+=d);
+  console.log(await new Promise(ok=>p.on('close',c=>ok(c+out))));
+  const w=new Worker("const {parentPort}=require('worker_threads');parentPort.on('message',n=>{" +
+    "let s=0;for(let i=0;i<n;i++)s+=i;parentPort.postMessage(s);parentPort.close();})",{eval:true});
+  w.postMessage(1e6); console.log(await new Promise(ok=>w.on('message',ok)));
+  console.log(await new Promise((ok,no)=>crypto.pbkdf2('a','b',1000,16,'sha256',(e,k)=>ok(k.toString('hex')))));
+  const unix=net.createServer(s=>s.pipe(s)).listen('/tmp/s.sock',()=>{
+    const c=net.connect('/tmp/s.sock'); c.end('unix'); c.on('data',d=>{console.log(d.toString());unix.close();}); });
+  await new Promise(ok=>unix.on('close',ok));
+  const signal=new Promise(ok=>process.on('SIGUSR2',ok)); process.kill(process.pid,'SIGUSR2'); console.log(await signal);
+})();
+"""
+
+SSHD = r"""
+cd /tmp; mkdir -p /run/sshd /root/.ssh; chmod 755 /run/sshd; chmod 700 /root/.ssh /root
+echo 'sshd:x:105:65534::/run/sshd:/bin/false' >> /etc/passwd
+ssh-keygen -q -t ed25519 -N '' -f hostkey; ssh-keygen -q -t ed25519 -N '' -f key; cp key.pub /root/.ssh/authorized_keys
+cat > conf <<X
+Port 2222
+ListenAddress 127.0.0.1
+ListenAddress ::1
+HostKey /tmp/hostkey
+PidFile /tmp/pid
+UsePAM no
+PasswordAuthentication no
+Subsystem sftp /usr/lib/openssh/sftp-server
+X
+until_() { i=0; until "$@" || [ $i = 600 ]; do sleep 0.1; i=$((i+1)); done; }
+/usr/sbin/sshd -f conf -E log; echo start $?; until_ [ -e pid ]
+O="-F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/tmp/known -o LogLevel=ERROR -o BatchMode=yes"
+s() { ssh $O -i key -p 2222 "$@"; }
+s root@127.0.0.1 'echo one; echo two >&2; exit 7'; echo $?
+s root@::1 md5sum < /usr/bin/ssh; md5sum < /usr/bin/ssh
+s -tt root@127.0.0.1 'test -t 0 && tty | cut -c1-8' < /dev/null | tr -d '\r'
+head -c 5000000 /dev/zero | tr '\0' z > big; scp -q $O -i key -P 2222 big root@127.0.0.1:/tmp/big2; cmp big big2 && echo scp
+echo 'get /tmp/big2 big3' | sftp -q $O -i key -P 2222 -b - root@127.0.0.1 > /dev/null; cmp big big3 && echo sftp
+s -N -L 8888:127.0.0.1:2222 root@127.0.0.1 & t=$!; through() { ssh $O -i key -p 8888 root@127.0.0.1 'echo tunnel' 2>/dev/null; }
+until_ through; kill $t; wait $t 2>/dev/null
+ssh $O -i hostkey -p 2222 root@127.0.0.1 true 2>&1 | grep -o 'Permission denied'
+i=0; while [ $i -lt 8 ]; do s root@127.0.0.1 "echo $i" & i=$((i+1)); done > out; wait; sort out | tr '\n' ' '
+gone() { ! [ -e pid ]; }; kill $(cat pid); until_ gone; grep -i fatal log; echo done
+"""
+
 PY_MEMORY = r"""
 # Whoever writes and is not read is bounded; a small VM goes on.
 import socket
@@ -88,6 +161,8 @@ def cases(Case):
         Case("tcp_python_http", "python3", "python3", "-c", PY_HTTP),
         Case("tcp_redis", "redis", "sh", "-c", REDIS),
         Case("tcp_nginx", "nginx", "sh", "-c", NGINX),
+        Case("tcp_node", "node", "node", "-e", NODE),
+        Case("tcp_sshd", "sshd", "sh", "-c", SSHD),
         Case("tcp_memory", "python3", "python3", "-c", PY_MEMORY, flags=["-m", "128m"], code=0,
              out="full True True\nleft True\nall True\nagain 50000\n"),
         Case("tcp_nginx_smp", "nginx", "sh", "-c", NGINX, flags=["--vcpus", "2"], load=True),
