@@ -12,6 +12,7 @@ import servers
 
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, "?")
 OTHER = "arm64" if ARCH == "amd64" else "amd64"
+BREADTH = ("redis", "nginx", "mosquitto", "perl", "shell", "jobs", "node", "sshd", "postgres", "java")
 
 
 class Case:
@@ -29,7 +30,7 @@ class Case:
         self.limit = limit  # seconds more than usual
         self.load = load  # seconds long: by name, or when LIMPET_LOAD_S is set
         # Of the system calls and the programs, not of the platform.
-        self.breadth = lines or image in ("redis", "nginx", "mosquitto", "perl", "shell", "jobs", "node", "sshd")
+        self.breadth = lines or image in BREADTH
         self.native = native and out is None and code is None
 
 

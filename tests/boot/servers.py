@@ -128,6 +128,65 @@ i=0; while [ $i -lt 8 ]; do s root@127.0.0.1 "echo $i" & i=$((i+1)); done > out;
 gone() { ! [ -e pid ]; }; kill $(cat pid); until_ gone; grep -i fatal log; echo done
 """
 
+POSTGRES = r"""
+mkdir -m 700 /tmp/pg; chown app /tmp/pg; cat > /tmp/script <<'X'
+export PATH=/usr/lib/postgresql/15/bin:$PATH PGDATA=/tmp/pg PGHOST=/tmp LC_ALL=C TZ=UTC
+q() { psql -At -v ON_ERROR_STOP=1 postgres "$@"; }
+start() { pg_ctl -o "-k /tmp -c listen_addresses=127.0.0.1" -l /tmp/log -t 300 -w start > /dev/null; echo start $?; }
+initdb -A trust -N > /dev/null; echo initdb $?; start
+q -c "create table t(id serial primary key, v text)" -c "insert into t(v) select md5(i::text) from generate_series(1,20000) i"
+q -c "create index on t(v)" -c "analyze t" -c "select count(*), md5(string_agg(v, chr(44) order by id)) from t"
+q -h 127.0.0.1 -c "select v from t where v like 'ab%' order by v limit 2"
+pgbench -i -q postgres > /dev/null 2>&1; echo bench $?; pgbench -h 127.0.0.1 -c 8 -j 2 -t 50 postgres 2>/dev/null | grep -E "actually|failed"
+q -c "set max_parallel_workers_per_gather=2; set parallel_setup_cost=0; set parallel_tuple_cost=0; set min_parallel_table_scan_size=0" \
+  -c "select count(*) from pgbench_accounts where abalance > -1000000"
+q -c "vacuum full" -c "reindex table t" -c "select count(*) from pgbench_history"
+pg_ctl -m immediate stop > /dev/null; echo crash $?; start
+q -c "select count(*) from t" -c "select sum(delta) = (select sum(abalance) from pgbench_accounts) from pgbench_history"
+pg_ctl -m fast -t 300 -w stop > /dev/null; echo stop $?; grep PANIC /tmp/log; echo done
+X
+cd /tmp; busybox su app -s /bin/sh -c '. /tmp/script'
+"""
+
+JAVA = r"""
+import java.net.*; import java.net.http.*; import java.nio.file.*; import java.util.*; import java.util.concurrent.*;
+import com.sun.net.httpserver.*;
+public class T {
+  static int deep(int i) { return deep(i + 1) + 1; }
+  public static void main(String[] a) throws Exception {
+    ExecutorService pool = Executors.newFixedThreadPool(8);
+    byte[] big = new byte[2000000]; Arrays.fill(big, (byte) 'j');
+    HttpServer s = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 50);
+    s.createContext("/", x -> { x.sendResponseHeaders(200, big.length); x.getResponseBody().write(big); x.close(); });
+    s.setExecutor(pool); s.start();
+    HttpRequest get = HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + s.getAddress().getPort() + "/")).build();
+    HttpClient c = HttpClient.newHttpClient(); List<CompletableFuture<byte[]>> got = new ArrayList<>();
+    for (int i = 0; i < 20; i++)
+      got.add(c.sendAsync(get, HttpResponse.BodyHandlers.ofByteArray()).thenApply(r -> r.body()));
+    boolean same = true; for (var f : got) same &= Arrays.equals(f.get(), big);
+    System.out.println("http " + same); s.stop(0);
+    List<Future<Long>> sums = new ArrayList<>();
+    for (int i = 0; i < 16; i++) { long k = i; sums.add(pool.submit(() -> {
+      long x = k; for (int j = 0; j < 3000000; j++) x = x * 6364136223846793005L + 1442695040888963407L; return x; })); }
+    long sum = 0; for (var f : sums) sum += f.get();
+    System.out.println("threads " + sum); pool.shutdown();
+    List<byte[]> keep = new ArrayList<>();
+    for (int i = 0; i < 50000; i++) { byte[] b = new byte[10000]; if (i % 100 == 0) keep.add(b); }
+    System.gc(); System.out.println("gc " + keep.size());
+    Process p = new ProcessBuilder("sh", "-c", "cat; exit 4").start();
+    p.getOutputStream().write("piped".getBytes()); p.getOutputStream().close();
+    System.out.println(new String(p.getInputStream().readAllBytes()) + p.waitFor());
+    WatchService w = FileSystems.getDefault().newWatchService(); Path d = Files.createTempDirectory("w");
+    d.register(w, StandardWatchEventKinds.ENTRY_CREATE); Files.writeString(d.resolve("f"), "x");
+    System.out.println("watch " + w.take().pollEvents().get(0).context());
+    try { String o = a.length > 9 ? "" : null; o.length(); } catch (NullPointerException x) { System.out.println("null"); }
+    try { deep(0); } catch (StackOverflowError x) { System.out.println("deep"); }
+    try { new Socket("127.0.0.1", 1); } catch (ConnectException x) { System.out.println("refused"); }
+    System.exit(5);
+  }
+}
+"""
+
 PY_MEMORY = r"""
 # Whoever writes and is not read is bounded; a small VM goes on.
 import socket
@@ -163,6 +222,9 @@ def cases(Case):
         Case("tcp_nginx", "nginx", "sh", "-c", NGINX),
         Case("tcp_node", "node", "node", "-e", NODE),
         Case("tcp_sshd", "sshd", "sh", "-c", SSHD),
+        Case("tcp_postgres", "postgres", "sh", "-c", POSTGRES),
+        Case("tcp_java", "java", "sh", "-c", "cd /tmp; cat > T.java; $(ls -d /usr/lib/jvm/java-17*)/bin/java T.java",
+             stdin=JAVA),
         Case("tcp_memory", "python3", "python3", "-c", PY_MEMORY, flags=["-m", "128m"], code=0,
              out="full True True\nleft True\nall True\nagain 50000\n"),
         Case("tcp_nginx_smp", "nginx", "sh", "-c", NGINX, flags=["--vcpus", "2"], load=True),
