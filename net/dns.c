@@ -151,20 +151,27 @@ static void dns_handle(struct dns *d, struct dnszone_host *h,
         dns_reply_code(d, from, m, &q, DNSMSG_SERVFAIL);
 }
 
-/* ---- UDP ---- */
+/* ---- early ---- */
 
 /* The launcher does not wait for us to know a VM: it may ask before. */
-static void udp_keep(struct dns_ear *x, const struct sockaddr_in *peer,
-                     const uint8_t *m, size_t size)
+static void early_free(struct dns_early *y)
+{
+    if (y->ear != NULL && !y->ear->udp)
+        (void)close(y->fd);
+    y->ear = NULL;
+}
+
+static struct dns_early *early_new(struct dns_ear *x,
+                                   const struct sockaddr_in *peer)
 {
     struct dns *d = x->dns;
     struct dns_early *y = &d->early[d->early_next++ % DNS_EARLY];
-    if (size > sizeof(y->m))
-        return;
-    *y = (struct dns_early){
-        .ear = x, .peer = *peer, .since_ms = loop_now_ms(), .size = size};
-    memcpy(y->m, m, size);
+    early_free(y);
+    *y = (struct dns_early){.ear = x, .peer = *peer, .since_ms = loop_now_ms()};
+    return y;
 }
+
+/* ---- UDP ---- */
 
 static void udp_ready(struct dns_ear *x)
 {
@@ -177,25 +184,12 @@ static void udp_ready(struct dns_ear *x)
         return;
     struct dnszone_host *h = dnszone_asker(
         &x->dns->zone, x->network, (const uint8_t *)&from.peer.sin_addr.s_addr);
-    if (h != NULL)
+    if (h != NULL) {
         dns_handle(x->dns, h, &from, m, (size_t)n);
-    else
-        udp_keep(x, &from.peer, m, (size_t)n);
-}
-
-void dns_set_vm(struct dns *d, const struct dnszone_vm *v)
-{
-    dnszone_set_vm(&d->zone, v);
-    struct dnszone_host *h = dnszone_by_number(&d->zone, v->number);
-    for (unsigned i = 0; h != NULL && i < DNS_EARLY; i++) {
-        struct dns_early *y = &d->early[i];
-        if (y->ear == NULL || y->ear->network != v->network ||
-            memcmp(&y->peer.sin_addr, v->ip4.b, 4) != 0)
-            continue;
-        const struct dns_from from = {.ear = y->ear, .peer = y->peer};
-        y->ear = NULL;
-        if (loop_now_ms() - y->since_ms < DNS_SILENT_MS)
-            dns_handle(d, h, &from, y->m, y->size);
+    } else if ((size_t)n <= DNSMSG_UDP_MIN) {
+        struct dns_early *y = early_new(x, &from.peer);
+        memcpy(y->m, m, (size_t)n);
+        y->size = (size_t)n;
     }
 }
 
@@ -271,19 +265,12 @@ static void conn_ready(struct loop_fd *f, uint32_t events)
         conn_read(c);
 }
 
-static void tcp_ready(struct dns_ear *x)
+/* Takes over `fd`. */
+static void conn_new(struct dns_ear *x, struct dnszone_host *h, int fd)
 {
     struct dns *d = x->dns;
-    struct sockaddr_in peer = {0};
-    socklen_t size = sizeof(peer);
-    int fd = accept4(x->f.fd, (struct sockaddr *)&peer, &size,
-                     SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0)
-        return;
-    struct dnszone_host *h = dnszone_asker(
-        &d->zone, x->network, (const uint8_t *)&peer.sin_addr.s_addr);
     struct dns_conn *c = NULL;
-    if (h != NULL && h->conns < DNS_VM_CONNS && d->conn_count < DNS_CONNS)
+    if (h->conns < DNS_VM_CONNS && d->conn_count < DNS_CONNS)
         c = calloc(1, sizeof(*c));
     if (c == NULL) {
         (void)close(fd);
@@ -302,7 +289,42 @@ static void tcp_ready(struct dns_ear *x)
         conn_free(c);
 }
 
+static void tcp_ready(struct dns_ear *x)
+{
+    struct dns *d = x->dns;
+    struct sockaddr_in peer = {0};
+    socklen_t size = sizeof(peer);
+    int fd = accept4(x->f.fd, (struct sockaddr *)&peer, &size,
+                     SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0)
+        return;
+    struct dnszone_host *h = dnszone_asker(
+        &d->zone, x->network, (const uint8_t *)&peer.sin_addr.s_addr);
+    if (h != NULL)
+        conn_new(x, h, fd);
+    else
+        early_new(x, &peer)->fd = fd;
+}
+
 /* ---- life ---- */
+
+void dns_set_vm(struct dns *d, const struct dnszone_vm *v)
+{
+    dnszone_set_vm(&d->zone, v);
+    struct dnszone_host *h = dnszone_by_number(&d->zone, v->number);
+    for (unsigned i = 0; h != NULL && i < DNS_EARLY; i++) {
+        struct dns_early *y = &d->early[i];
+        const struct dns_from from = {.ear = y->ear, .peer = y->peer};
+        if (y->ear == NULL || y->ear->network != v->network ||
+            memcmp(&y->peer.sin_addr, v->ip4.b, 4) != 0)
+            continue;
+        y->ear = NULL;
+        if (!from.ear->udp)
+            conn_new(from.ear, h, y->fd);
+        else if (loop_now_ms() - y->since_ms < DNS_SILENT_MS)
+            dns_handle(d, h, &from, y->m, y->size);
+    }
+}
 
 static void ear_ready(struct loop_fd *f, uint32_t events)
 {
@@ -352,7 +374,7 @@ void dns_drop_network(struct dns *d, uint32_t network)
         }
         for (unsigned i = 0; i < DNS_EARLY; i++)
             if (d->early[i].ear == x)
-                d->early[i].ear = NULL;
+                early_free(&d->early[i]);
         conn_drop(d, 0, x);
         dnsask_drop(d, 0, x);
         loop_forget(d->loop, &x->f);
@@ -379,6 +401,9 @@ int dns_tick(struct dns *d)
         if (now - c->used_ms > DNS_SILENT_MS)
             conn_free(c);
     }
+    for (unsigned i = 0; i < DNS_EARLY; i++)
+        if (now - d->early[i].since_ms > DNS_SILENT_MS)
+            early_free(&d->early[i]);
     dnsask_tick(d, now);
     return d->conns != NULL || d->asks != NULL ? DNS_TICK_MS : -1;
 }

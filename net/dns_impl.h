@@ -56,9 +56,10 @@ struct dns_from {
     struct sockaddr_in peer;
 };
 
-/* A question of a VM that nobody has told us of yet. */
+/* A question, or a connection, of a VM that nobody has told us of yet. */
 struct dns_early {
     struct dns_ear *ear; /* NULL: none */
+    int fd;              /* owned: the connection, where the ear is TCP's */
     struct sockaddr_in peer;
     int64_t since_ms;
     size_t size;

@@ -321,15 +321,16 @@ def test_early_question(box):
     create(box, "one")
     with named(box, "web") as vm:
         keeper = keepers(box)[0]
-        os.kill(keeper, signal.SIGSTOP)
-        woken = []
+        for query in ("web", "web +tcp"):
+            os.kill(keeper, signal.SIGSTOP)
+            woken = []
 
-        def wake():
-            woken.append(keeper)
-            kill(keeper, sig=signal.SIGCONT)
-        threading.Timer(2, wake).start()
-        assert dig(box, "one", "web") == ("NOERROR", [vm.ip])
-        assert woken
+            def wake():
+                woken.append(keeper)
+                kill(keeper, sig=signal.SIGCONT)
+            threading.Timer(2, wake).start()
+            assert dig(box, "one", query) == ("NOERROR", [vm.ip]), query
+            assert woken, query
     gone(box)
 
 
