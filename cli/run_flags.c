@@ -95,7 +95,7 @@ const struct opt run_flags[] = {
     {"net", 0, true, RUN_NET, "the same as --network"},
     {"net-alias", 0, true, RUN_NET_ALIAS, "the same as --network-alias"},
     {"network", 0, true, RUN_NETWORK,
-     "none, bridge, a network, tap:NAME or fd:N, and ,KEY=VALUE..."},
+     "bridge, user, none, NETWORK, netns:PATH, tap:NAME, fd:N[,KEY=VALUE...]"},
     {"network-alias", 0, true, RUN_ALIAS, "another name on its networks"},
     {"no-healthcheck", 0, false, 0,
      "health checks never run in this release: leave it out"},
