@@ -215,6 +215,17 @@ static void doctor_passt(const struct doctor_host *h, struct doctor_check *c)
     }
 }
 
+/* What containers get unless something else is said. */
+static void doctor_network(const struct doctor_host *h, struct doctor_check *c)
+{
+    doctor_found(c, "without --network: %s", h->network);
+    if (h->no_network[0] == '\0')
+        return;
+    doctor_found(c, "without --network there is none: %s", h->no_network);
+    doctor_bad(c, DOCTOR_WARN,
+               "apt-get install passt nftables; root gets bridge, others user");
+}
+
 static void doctor_cgroups(const struct doctor_host *h, struct doctor_check *c)
 {
     if (!h->cgroup2) {
@@ -392,13 +403,14 @@ static const struct {
     const char *name;
     void (*judge)(const struct doctor_host *h, struct doctor_check *c);
 } doctor_judges[] = {
-    {"kvm", doctor_kvm},           {"kvm kind", doctor_kind},
-    {"tun", doctor_tun},           {"bridges", doctor_bridges},
-    {"passt", doctor_passt},       {"cgroups", doctor_cgroups},
-    {"namespaces", doctor_userns}, {"page size", doctor_pages},
-    {"memory", doctor_memory},     {"seccomp", doctor_seccomp},
-    {"landlock", doctor_landlock}, {"store", doctor_store},
-    {"programs", doctor_programs}, {"board", doctor_board},
+    {"kvm", doctor_kvm},         {"kvm kind", doctor_kind},
+    {"tun", doctor_tun},         {"bridges", doctor_bridges},
+    {"passt", doctor_passt},     {"network", doctor_network},
+    {"cgroups", doctor_cgroups}, {"namespaces", doctor_userns},
+    {"page size", doctor_pages}, {"memory", doctor_memory},
+    {"seccomp", doctor_seccomp}, {"landlock", doctor_landlock},
+    {"store", doctor_store},     {"programs", doctor_programs},
+    {"board", doctor_board},
 };
 _Static_assert(ARRAY_COUNT(doctor_judges) == DOCTOR_CHECKS, "one for each");
 

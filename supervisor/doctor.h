@@ -47,6 +47,8 @@ struct doctor_host {
     long ip_forward;            /* net.ipv4.ip_forward */
     int ip_forward_write;       /* may it be switched on? 0, or why not */
     long ping_first, ping_last; /* net.ipv4.ping_group_range */
+    char network[128];          /* of a run without --network */
+    char no_network[256];       /* why that is none; "": it is not */
     bool cgroup2;               /* on /sys/fs/cgroup */
     bool cgroup1;               /* something else is there */
     char controllers[256];      /* of cgroup v2's root */
@@ -71,7 +73,7 @@ struct doctor_host {
     char bad_board[DOCTOR_TEXT]; /* which file is wrong and how, or "" */
 };
 
-enum { DOCTOR_CHECKS = 14 };
+enum { DOCTOR_CHECKS = 15 };
 
 /* Fills DOCTOR_CHECKS checks; returns true if none failed. */
 bool doctor_judge(const struct doctor_host *h,

@@ -24,6 +24,7 @@
 #include "supervisor/board_host.h"
 #include "supervisor/doctor.h"
 #include "supervisor/host.h"
+#include "supervisor/network.h"
 
 static void doctor_read(const char *sysroot, const char *path, char *out,
                         size_t size)
@@ -118,6 +119,9 @@ static void doctor_look_network(struct doctor_host *h, const char *sysroot)
     char range[64];
     h->nft = doctor_look_program(sysroot, "nft");
     h->passt = doctor_look_program(sysroot, "passt");
+    struct err why = {0};
+    (void)snprintf(h->network, sizeof(h->network), "%s", network_default(&why));
+    (void)snprintf(h->no_network, sizeof(h->no_network), "%.250s", why.msg);
     h->bridge = doctor_look_bridge(sysroot);
     if (sysroot[0] == '\0') {
         AUTO_CLOSE int fd =

@@ -194,6 +194,11 @@ static void test_host_kernel(void **unused)
            "apt-get install passt");
     EXPECT(h.ping_first = 1, "passt", WARN, "nobody may ping",
            "sysctl -w net.ipv4.ping_group_range='0 2147483647'");
+    EXPECT((void)snprintf(h.network, sizeof(h.network), "bridge"), "network",
+           OK, "without --network: bridge", "");
+    EXPECT((void)snprintf(h.no_network, sizeof(h.no_network), "no rights"),
+           "network", WARN, "there is none: no rights",
+           "apt-get install passt nftables; root gets bridge, others user");
     EXPECT(h.cgroup2 = false;
            h.cgroup1 = true, "cgroups", WARN, "version 1",
            "boot with systemd.unified_cgroup_hierarchy=1 on the kernel's "
