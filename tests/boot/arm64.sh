@@ -32,6 +32,8 @@ fi
 export LIMPET_BIN=$build/bin LIMPET_IMAGES=$images LIMPET_ROOT=/tmp/store PYTHONDONTWRITEBYTECODE=1
 failed=0
 if [ "$LIST" = smoke ]; then
+    export LIMPET_ORACLE=/tmp/oracle
+    mkdir $LIMPET_ORACLE
     python3 "$here/run.py" kvm --smoke || failed=1
     LIMPET_FLAGS="--vcpus 1" python3 "$here/run.py" kvm --smoke || failed=1
     exit $failed

@@ -12,6 +12,7 @@ LAB: this is an emulated host: one case at a time, with more time for each. Imag
 machine's platform are left out. Exit 77 with a SKIP line when the platform is
 not there."""
 import concurrent.futures
+import contextlib
 import fnmatch
 import itertools
 import json
@@ -61,8 +62,10 @@ class Roots:
 
     def unpack(self, image):
         root = os.path.join(self.folder, image)
-        subprocess.run([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "unpack.py"),
-                        image_path(image), root], check=True)
+        if not os.path.isdir(root):
+            subprocess.run([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "unpack.py"),
+                            image_path(image), root + ".new"], check=True)
+            os.rename(root + ".new", root)
         return root
 
 
@@ -270,7 +273,8 @@ def main():
               (not c.breadth or prefixes or platform in ("kvm", "native") and not short_of_time()) and
               (c.smoke or not smoke) and
               (platform != "native" or c.native) and image_there(platform, c)]
-    with tempfile.TemporaryDirectory() as folder:
+    kept = os.environ.get("LIMPET_ORACLE")  # for the next run too
+    with contextlib.nullcontext(kept) if kept else tempfile.TemporaryDirectory() as folder:
         roots = Roots(folder)
         if platform == "emulate-arm64":
             arm64_libexec(os.path.join(folder, "libexec"))
