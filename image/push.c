@@ -166,14 +166,19 @@ static int push_fork(struct push *p, struct err *e)
     return 0;
 }
 
+static void push_reap(pid_t *child)
+{
+    while (*child > 0 && waitpid(*child, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    *child = 0;
+}
+
 /* The planner has read what strangers wrote: while we talk to the registry
  * there is none, whatever it wants to do yet. */
 static void push_end_planner(struct push *p)
 {
     (void)kill(p->planner, SIGKILL);
-    while (waitpid(p->planner, NULL, 0) < 0 && errno == EINTR)
-        continue;
-    p->planner = 0;
+    push_reap(&p->planner);
 }
 
 static int push_send(struct push *p, struct err *e)
@@ -208,11 +213,8 @@ static void push_end(struct push *p)
     push_close(&p->result[0]);
     for (unsigned i = 0; i < FETCH_WORKERS_MAX; i++)
         push_close(&p->reads[i]);
-    const pid_t children[] = {p->planner, p->fetcher};
-    for (unsigned i = 0; i < ARRAY_COUNT(children); i++)
-        while (children[i] > 0 && waitpid(children[i], NULL, 0) < 0 &&
-               errno == EINTR)
-            continue;
+    push_reap(&p->planner);
+    push_reap(&p->fetcher);
     plan_fini(&p->plan);
     store_close(&p->store);
 }

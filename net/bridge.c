@@ -354,7 +354,8 @@ void bridge_down(struct bridge_host *h, const struct store_network *w)
     filter_remove_network(&h->filter, w);
 }
 
-void bridge_release(struct bridge_host *h, const struct lease *l)
+/* Give up a lease: rules, address, the record; the tap if it still is there. */
+static void bridge_release(struct bridge_host *h, const struct lease *l)
 {
     struct link_info i;
     if (l->ns == h->store->ns) {

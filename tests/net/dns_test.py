@@ -17,12 +17,11 @@ import time
 
 import bridge_test
 from bridge_test import OUT, Vm, gone, keepers, kill, must
+from world import BIN, IMAGES, once_more
 
 DIR = tempfile.mkdtemp(prefix="limpet-dns-")
 LOG = DIR + "/asked"
 KVM = os.path.exists("/dev/kvm") and "LIMPET_BIN" in os.environ
-BIN = os.path.abspath(os.environ.get("LIMPET_BIN", "."))
-IMAGES = os.path.abspath(os.environ.get("LIMPET_IMAGES", "build/images"))
 
 UPSTREAM = r"""
 import socket, struct, sys, threading
@@ -100,15 +99,10 @@ def create(box, *flags):
 def patiently(check, forget=True):
     """Who answers a question of ours after two seconds is passed over, as it
     shall be: where all stood still for that long, once more."""
-    for left in (4, 3, 2, 1, 0):
-        try:
-            return check()
-        except AssertionError as e:
-            if left == 0:
-                raise
-            print("# once more:", str(e)[:300], flush=True)
+    def truncate():
         if forget:
             open(LOG, "w").close()
+    once_more(check, 5, truncate)
 
 
 def dig(box, network, *queries, server=None, flags=(), patience=60):

@@ -10,7 +10,7 @@ import tempfile
 
 import badpath
 import tap_test
-from world import enter
+from world import enter, once_more
 
 TOOLS = os.path.abspath(os.environ["LIMPET_NET_TOOLS"])
 
@@ -35,13 +35,7 @@ def test_clean(store):
 def counted(check):
     """Who waits for an answer gives frames up that are late: where this machine
     stood still, what is counted is its own, and one try of four has to do."""
-    for left in (3, 2, 1, 0):
-        try:
-            return check()
-        except AssertionError as e:
-            if left == 0:
-                raise
-            print("# once more:", e, flush=True)
+    once_more(check, 4)
 
 
 def test_loss(store):

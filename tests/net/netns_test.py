@@ -16,14 +16,10 @@ import sys
 import tempfile
 
 import world
-from world import BIN, BUSYBOX, ping, wait_for
+from world import BIN, BUSYBOX, must, ping, wait_for
 
 POD = "pod%d" % os.getpid()
 MAC = "02:aa:00:00:00:07"
-
-
-def must(text):
-    return world.must(text)
 
 
 def pod(text):

@@ -57,6 +57,19 @@ def wait_for(done, seconds=120):
         time.sleep(0.05)
 
 
+def once_more(check, tries, before=lambda: None):
+    """check(), again if its assertions do not hold, at most `tries` times in
+    all: for what this machine's standing still may change."""
+    for left in reversed(range(tries)):
+        try:
+            return check()
+        except AssertionError as e:
+            if left == 0:
+                raise
+            print("# once more:", str(e)[:300], flush=True)
+        before()
+
+
 def ping(to, *flags):
     """All of five are answered. Where some were late (ping waits for the last
     two round trips, however long -W) five more are sent."""
