@@ -53,7 +53,7 @@ arm64) QEMU=qemu-system-aarch64 PACKAGE=qemu-system-arm KVM_MODULE= ;;
 esac
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 # Each version of what fills the cache has its own: others may be running.
-KEY=$(cat "$0" "$TOP/tools/sysroot.sh" | cksum | cut -d' ' -f1)
+KEY=$(cat "$0" "$TOP"/tools/{sysroot,stock-kernel}.sh | cksum | cut -d' ' -f1)
 CACHES=${LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/limpet-lab}
 case $ARCH-$PAGES in
 x86_64-4 | arm64-4) CACHE=$CACHES/$ARCH-$KEY ;;
@@ -131,23 +131,9 @@ download_arm64() {
 }
 # Bookworm's own kernels have pages of 4 KiB; its backports have one of 16.
 download_arm64_16k() {
-    local kernel deb
-    local -a apt=(-q -o APT::Architecture=arm64 -o APT::Architectures::=arm64 -o APT::Sandbox::User=root
-        -o "Dir::State=$W/apt" -o "Dir::Cache=$W/apt" -o "Dir::State::status=$W/apt/status"
-        -o "Dir::Etc::sourcelist=$W/apt/list" -o Dir::Etc::sourceparts=/dev/null)
     LAB_CACHE=$CACHES "$0" --arch arm64 --prepare
     ln -sfn "$CACHES/arm64-$KEY/root" "$CACHE/root"
-    mkdir -p "$W"/apt/{lists/partial,archives/partial} "$W/x"
-    : >"$W/apt/status"
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm-backports main" >"$W/apt/list"
-    for try in 1 2 3; do
-        apt-get "${apt[@]}" update >"$W/log" 2>&1 &&
-            kernel=$(apt-cache "${apt[@]}" depends linux-image-arm64-16k | awk '/Depends: linux-image-[0-9]/ {print $2; exit}') &&
-            (cd "$W" && apt-get "${apt[@]}" download "$kernel") >"$W/log" 2>&1 && break
-        [ $try = 3 ] && { tail -3 "$W/log" >&2; die "cannot download linux-image-arm64-16k of bookworm-backports"; }
-        sleep 3
-    done
-    for deb in "$W"/*.deb; do dpkg -x "$deb" "$W/x"; done
+    "$TOP/tools/stock-kernel.sh" "$W/x" arm64 linux-image-arm64-16k bookworm-backports >/dev/null || die "no kernel with pages of 16 KiB"
     mkdir -p "$W/x/bin"
     cp "$CACHE/root/bin/busybox" "$W/x/bin/"
     find "$W/x/lib/modules" -name '*.ko.xz' -exec xz -d {} +
