@@ -56,9 +56,9 @@ ls pid s.sock 2>/dev/null; grep -E 'emerg|alert|crit' err; echo done
 
 MOSQUITTO = r"""
 printf 'listener 0 /tmp/m.sock\nallow_anonymous true\nlog_type all\n' > /tmp/m.conf
-log() { i=0; until grep -q "$1" /tmp/log || [ $i = 600 ]; do sleep 0.1; i=$((i+1)); done; }
+log() { i=0; until grep -qs "$1" /tmp/log || [ $i = 600 ]; do sleep 0.1; i=$((i+1)); done; }
 for round in 1 2; do
-  mosquitto -c /tmp/m.conf > /tmp/log 2>&1 & p=$!
+  rm -f /tmp/log; mosquitto -c /tmp/m.conf > /tmp/log 2>&1 & p=$!
   log ' running'
   timeout 1000 mosquitto_sub --unix /tmp/m.sock -t a -C 3 > /tmp/got & s=$!
   log SUBACK

@@ -7,10 +7,12 @@ import json
 import os
 import pty
 import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 import harness
 import registry
@@ -270,20 +272,30 @@ class Plain(Push):
         """While bytes go out: who reads documents is gone, and who has the
         network can get no more rights."""
         hex_ = self.pulled()
-        seen = []
+        names, confined = set(), []
+
+        def settled():
+            tree = process_tree(p.pid)
+            names.update(tree)
+            return len(tree) == 2 and all(
+                re.search(r"\nNoNewPrivs:\t1\n", status) and
+                re.search(r"\nCapEff:\t0000000000000[04]0?[04]\n", status)
+                for status in tree.values())
 
         def fault(h, path, n):
-            if h.command == "PATCH" and not seen:
-                seen.append(process_tree(p.pid))
+            # Who fetches layers confines itself when it is asked for the first.
+            end = time.monotonic() + 10
+            while h.command == "PATCH" and not confined and time.monotonic() < end:
+                if settled():
+                    confined.append(path)
+                time.sleep(0.02)
             return False
         ref = self.proxy(fault).host + "/a/confined:1"
         p = subprocess.Popen([harness.PROGRAM, "push", "--root", self.root, "--from", self.source,
                               hex_, ref], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.assertEqual(p.wait(300), 0)
-        self.assertEqual(set(seen[0]), {"limpet-image", "limpet-fetch"})
-        for status in seen[0].values():
-            self.assertRegex(status, r"NoNewPrivs:\s1\n")
-            self.assertRegex(status, r"CapEff:\s0000000000000[04]0?[04]\n")
+        self.assertEqual(names, {"limpet-image", "limpet-fetch"})
+        self.assertTrue(confined)
 
     def test_nobody_there(self):
         hex_ = self.pulled()
