@@ -39,6 +39,9 @@ const char filter_frames[] =
     " }\n"
     " chain guard {\n"
     "  type filter hook prerouting priority -300; policy accept;\n"
+    /* Most frames, at the price of one look. */
+    "  ether type ip meta l4proto tcp"
+    " iifname . ether saddr . ip saddr @src4 accept\n"
     "  iifname @taps goto vm\n"
     " }\n"
     /* --egress also holds between neighbours. */
@@ -85,14 +88,14 @@ const char filter_packets[] =
      * says. */
     " chain early {\n"
     "  type filter hook prerouting priority -300; policy accept;\n"
-    "  iifname @bridges ip daddr 127.0.0.0/8 drop\n"
-    "  iifname @bridges ip6 daddr ::1 drop\n"
+    "  ip daddr 127.0.0.0/8 iifname @bridges drop\n"
+    "  ip6 daddr ::1 iifname @bridges drop\n"
     " }\n"
     /* From a VM to the host itself. */
     " chain to_host {\n"
     "  type filter hook input priority 0; policy accept;\n"
-    "  iifname != @bridges accept\n"
     "  ct state established,related accept\n"
+    "  iifname != @bridges accept\n"
     /* By map names: no other of ours leads to the host. */
     "  meta l4proto { tcp, udp } ct status dnat"
     " ct original proto-dst 53 accept\n"

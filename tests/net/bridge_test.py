@@ -246,6 +246,7 @@ def ip4(src, dst, proto, data):
     h = struct.pack('!BBHHHBBH4s4s', 0x45, 0, 20 + len(data), 1, 0, 64, proto, 0, src, dst)
     return h[:10] + struct.pack('!H', csum(h)) + h[12:] + data
 def udp(sp, dp, data): return struct.pack('!HHHH', sp, dp, 8 + len(data), 0) + data
+def tcp(sp, dp): return struct.pack('!HHIIBBHHH', sp, dp, 1, 0, 5 << 4, 2, 1000, 0, 0)
 def arp(eth, op, sha, spa, tpa): return all_ + eth + b'\x08\x06' + struct.pack('!HHBBH6s4s6s4s', 1, 0x800, 6, 4, op, sha, spa, b'\0' * 6, tpa)
 def eth4(src, p): return all_ + src + b'\x08\x00' + p
 six = lambda src, typ, body: b'\x33\x33\0\0\0\1' + me + b'\x86\xdd' + struct.pack('!IHBB', 6 << 28, 4 + len(body), 58, 255) + socket.inet_pton(10, src) + socket.inet_pton(10, 'ff02::1') + bytes([typ, 0, 0, 0]) + body
@@ -254,6 +255,9 @@ b255 = socket.inet_aton('255.255.255.255')
 bad = {
  'mac': eth4(liar, ip4(mine, b255, 17, udp(7, 7, b'mac'))),
  'ip': eth4(me, ip4(victim, b255, 17, udp(7, 7, b'ip'))),
+ 'tcp-mac': eth4(liar, ip4(mine, b255, 6, tcp(7, 7))),
+ 'tcp-ip': eth4(me, ip4(victim, b255, 6, tcp(7, 7))),
+ 'tcp-vlan': all_ + me + b'\x81\0\0\5\x08\0' + ip4(mine, b255, 6, tcp(7, 7)),
  'arp-ip': arp(me, 2, me, victim, gate),
  'arp-mac': arp(me, 2, liar, mine, gate),
  'arp-eth': arp(liar, 2, liar, mine, gate),
@@ -265,7 +269,8 @@ bad = {
  'stp': b'\x01\x80\xc2\0\0\0' + me + b'\0\x26' + b'\x42\x42\3' + bytes(35),
  'raw': all_ + me + b'\x88\xb5' + b'raw' * 20,
 }
-good = {'good-arp': arp(me, 1, me, mine, victim), 'good-ip': eth4(me, ip4(mine, b255, 17, udp(7, 7, b'good')))}
+good = {'good-arp': arp(me, 1, me, mine, victim), 'good-tcp': eth4(me, ip4(mine, victim, 6, tcp(7, 7))),
+        'good-ip': eth4(me, ip4(mine, b255, 17, udp(7, 7, b'good')))}
 for name, f in list(bad.items()) + list(good.items()):
     s.send(f)
 import time; time.sleep(1000)
@@ -298,7 +303,7 @@ def test_spoofing(box):
         assert "8100" not in seen and "88b5" not in seen and "fd00::66" not in seen, seen
         assert "router advertisement" not in seen and "is-at" not in seen.replace(f"{ear.ip} is-at {ear.net['mac']}", ""), seen
         assert "who-has 172.17.0.2" in seen and "172.17.0.3.7 > 255.255.255.255.7" in seen, seen
-        assert seen.count("255.255.255.255") == 1, seen
+        assert f"172.17.0.3.7 > {ear.ip}.7: Flags [S]" in seen and seen.count("255.255.255.255") == 1, seen
     gone(box)
 
 
