@@ -5,12 +5,16 @@ Each prints facts only, so that the host's kernel gives the same."""
 
 import os
 
+# until_ CONDITION: within a minute; what follows shows whether it came true.
+UNTIL = r"""
+until_() { c_=$1 i_=0; until eval "$c_" || [ $i_ = 600 ]; do sleep 0.1; i_=$((i_+1)); done; }
+"""
 LOAD_S = int(os.environ.get("LIMPET_LOAD_S", "5"))
 
-REDIS = r"""
+REDIS = UNTIL + r"""
 cd /tmp; S=/tmp/r.sock; c() { redis-cli -s $S "$@"; }
 start() { redis-server --port 0 --unixsocket $S --save '' --dir /tmp --enable-debug-command yes --loglevel warning \
-  >> /tmp/log 2>&1 & p=$!; i=0; until [ "$(c ping 2>/dev/null)" = PONG ] || [ $i = 600 ]; do sleep 0.1; i=$((i+1)); done; }
+  >> /tmp/log 2>&1 & p=$!; until_ '[ "$(c ping 2>/dev/null)" = PONG ]'; }
 start
 seq 1 2000 | awk '{print "SET key:" $1 " value-" $1 * $1}' | c --pipe | tail -1
 c bgsave > /dev/null; end=$(($(date +%s) + SECONDS_OF_LOAD)); saves=0
@@ -31,7 +35,7 @@ start; [ "$before" = "$(c debug digest)" ] && echo same data; c get key:44; c sh
 grep -iE 'error|fail|abort' /tmp/log; exit 0
 """
 
-NGINX = r"""
+NGINX = UNTIL + r"""
 mkdir -p /tmp/n/w /var/log/nginx /var/lib/nginx; cd /tmp/n; chmod 755 /tmp/n
 cat > c <<X
 worker_processes 4; pid /tmp/n/pid; error_log /tmp/n/err; user nobody nogroup; events { worker_connections 64; }
@@ -42,21 +46,21 @@ X
 sed -i s/VERSION/one/ c; head -c 300000 /dev/zero | tr '\0' x > w/big; echo hello > w/a
 get() { curl -s --unix-socket s.sock "$@"; }
 children() { grep -l "^PPid:.$(cat pid)$" /proc/[0-9]*/status 2>/dev/null | wc -l; }
-four() { i=0; until [ $(children) = 4 ] || [ $i = 600 ]; do sleep 0.1; i=$((i+1)); done; children; }
+four() { until_ '[ $(children) = 4 ]'; children; }
 nginx -c /tmp/n/c; echo start $?; get http://x/a; get http://x/v; get http://x/big | md5sum; four
 get -o /dev/null -w '%{http_code}\n' http://x/none
 i=0; while [ $i -lt 40 ]; do get http://x/a & i=$((i+1)); done > out; wait; wc -l < out
-old=$(cat pid); sed -i s/one/two/ c; nginx -c /tmp/n/c -s reload 2>/dev/null; echo reload $?; i=0
-until [ "$(get http://x/v)" = two ] || [ $i = 600 ]; do sleep 0.1; i=$((i+1)); done
+old=$(cat pid); sed -i s/one/two/ c; nginx -c /tmp/n/c -s reload 2>/dev/null; echo reload $?
+until_ '[ "$(get http://x/v)" = two ]'
 four; get http://x/v
 [ $old = $(cat pid) ] && echo same master
-nginx -c /tmp/n/c -s quit 2>/dev/null; i=0; while [ -e pid -o -e s.sock ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i+1)); done
+nginx -c /tmp/n/c -s quit 2>/dev/null; until_ '! [ -e pid -o -e s.sock ]'
 ls pid s.sock 2>/dev/null; grep -E 'emerg|alert|crit' err; echo done
 """
 
-MOSQUITTO = r"""
+MOSQUITTO = UNTIL + r"""
 printf 'listener 0 /tmp/m.sock\nallow_anonymous true\nlog_type all\n' > /tmp/m.conf
-log() { i=0; until grep -qs "$1" /tmp/log || [ $i = 600 ]; do sleep 0.1; i=$((i+1)); done; }
+log() { until_ "grep -qs '$1' /tmp/log"; }
 for round in 1 2; do
   rm -f /tmp/log; mosquitto -c /tmp/m.conf > /tmp/log 2>&1 & p=$!
   log ' running'
@@ -231,17 +235,17 @@ facts('ttin', say('jobs; kill -9 $!; wait; echo MA""RK\n'), 'topped')
 os.write(m, b'exit 7\nexit 7\n'); print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
 
-REAP = r"""
+REAP = UNTIL + r"""
 mkfifo /tmp/f /tmp/g; i=0; while [ $i -lt 30 ]; do (sh -c 'exit 3' & exec sh -c : ) & i=$((i+1)); done; wait
 (sh -c 'read x < /tmp/f; exit 1' &); (setsid sh -c 'read x < /tmp/g' &); (echo > /tmp/f); (echo > /tmp/g)
-i=0; while set -- /proc/[0-9]*; [ $# -gt 1 ] && [ $i -lt 300 ]; do sleep 0.1; i=$((i+1)); done; echo left $#
+until_ 'set -- /proc/[0-9]*; [ $# = 1 ]'; set -- /proc/[0-9]*; echo left $#
 z=$(grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l); echo zombies $z; echo $$
 """
 
-SHELL = r"""
+SHELL = UNTIL + r"""
 script -qec 'tty > /dev/null && echo on a tty; stty size; test -t 0 && echo in; exit 6' /dev/null | tr -d '\r'; echo ${PIPESTATUS[0]}
 dash -c 'trap "echo t" USR1; kill -USR1 $$; (exit 4); echo $?; echo $(printf %s a b)'
-set -m; sleep 1000 & kill -STOP %1; i=0; until [ "$(jobs -s | wc -l)" = 1 ] || [ $i = 600 ]; do sleep 0.1; i=$((i+1)); done
+set -m; sleep 1000 & kill -STOP %1; until_ '[ "$(jobs -s | wc -l)" = 1 ]'
 jobs -s | wc -l; kill -CONT %1; kill %1; wait %1 2>/dev/null; echo $?; set +m
 ps -e -o comm= | sort -u | grep -c bash; (ulimit -f 1; head -c 3000 /dev/zero > /tmp/big 2>/dev/null; echo $?) 2>/dev/null
 exec 3< <(echo sub); cat <&3; coproc tr a-z A-Z; exec 4<&${COPROC[0]}; echo hey >&${COPROC[1]}; eval "exec ${COPROC[1]}>&-"; cat <&4

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers and clients of real images over TCP inside one VM."""
+from programs import UNTIL
 
 PY_HTTP = r"""
 import hashlib, http.client, http.server, os, socket, threading
@@ -25,18 +26,18 @@ for kind, host in ((http.server.ThreadingHTTPServer, '127.0.0.1'), (Six, '::1'))
     except OSError as e: print(type(e).__name__)
 """
 
-REDIS = r"""
+REDIS = UNTIL + r"""
 cd /tmp; redis-server --port 7777 --bind 127.0.0.1 ::1 --save '' --loglevel warning > log 2>&1 & p=$!
-c() { redis-cli -p 7777 "$@"; }; i=0; until [ "$(c ping 2>/dev/null)" = PONG ] || [ $i = 600 ]; do sleep 0.1; i=$((i+1)); done
+c() { redis-cli -p 7777 "$@"; }; until_ '[ "$(c ping 2>/dev/null)" = PONG ]'
 seq 1 2000 | awk '{print "SET key:" $1 " value-" $1 * $1}' | c --pipe | tail -1
 redis-benchmark -p 7777 -n 4000 -c 20 -q -t set,get,lpush,lpop -r 500 -P 8 > bench 2>&1; echo bench $?
 head -c 3000000 /dev/zero | tr '\0' x | c -x set big; c strlen big; c get big | md5sum
-c -h ::1 get key:44; i=0; until [ "$(c client list | grep -c addr=)" = 1 ] || [ $i = 600 ]; do sleep 0.1; i=$((i+1)); done
+c -h ::1 get key:44; until_ '[ "$(c client list | grep -c addr=)" = 1 ]'
 c client list | grep -c addr=; c shutdown nosave; wait $p; echo stopped $?
 c ping 2>&1 | head -1
 """
 
-NGINX = r"""
+NGINX = UNTIL + r"""
 mkdir -p /tmp/n/w /var/log/nginx /var/lib/nginx; cd /tmp/n; chmod 755 /tmp/n
 cat > c <<X
 worker_processes 2; pid /tmp/n/pid; error_log /tmp/n/err; user nobody nogroup; events { worker_connections 256; }
@@ -51,7 +52,7 @@ nginx -c /tmp/n/c; echo start $?; U=http://127.0.0.1:8080
 curl -s $U/a; curl -s http://[::1]:8080/a; curl -s $U/p; curl -s $U/big | md5sum; curl -s -r 1000000-1000009 $U/big; echo
 curl -s -o /dev/null -w '%{http_code}\n' $U/none; curl -s -d @w/big -o /dev/null -w '%{http_code}\n' $U/a
 i=0; while [ $i -lt 40 ]; do curl -s $U/a & i=$((i+1)); done > out; wait; wc -l < out
-nginx -c /tmp/n/c -s quit 2>/dev/null; i=0; while [ -e pid ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i+1)); done
+nginx -c /tmp/n/c -s quit 2>/dev/null; until_ '! [ -e pid ]'
 curl -s $U/a; echo $?; grep -E 'emerg|alert|crit' err; echo done
 """
 
@@ -98,7 +99,7 @@ const get=(port,host,path,body)=>new Promise((ok,no)=>{
 })();
 """
 
-SSHD = r"""
+SSHD = UNTIL + r"""
 cd /tmp; mkdir -p /run/sshd /root/.ssh; chmod 755 /run/sshd; chmod 700 /root/.ssh /root
 echo 'sshd:x:105:65534::/run/sshd:/bin/false' >> /etc/passwd
 ssh-keygen -q -t ed25519 -N '' -f hostkey; ssh-keygen -q -t ed25519 -N '' -f key; cp key.pub /root/.ssh/authorized_keys
@@ -112,8 +113,7 @@ UsePAM no
 PasswordAuthentication no
 Subsystem sftp /usr/lib/openssh/sftp-server
 X
-until_() { i=0; until "$@" || [ $i = 600 ]; do sleep 0.1; i=$((i+1)); done; }
-/usr/sbin/sshd -f conf -E log; echo start $?; until_ [ -e pid ]
+/usr/sbin/sshd -f conf -E log; echo start $?; until_ '[ -e pid ]'
 O="-F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/tmp/known -o LogLevel=ERROR -o BatchMode=yes"
 s() { ssh $O -i key -p 2222 "$@"; }
 s root@127.0.0.1 'echo one; echo two >&2; exit 7'; echo $?
@@ -125,7 +125,7 @@ s -N -L 8888:127.0.0.1:2222 root@127.0.0.1 & t=$!; through() { ssh $O -i key -p 
 until_ through; kill $t; wait $t 2>/dev/null
 ssh $O -i hostkey -p 2222 root@127.0.0.1 true 2>&1 | grep -o 'Permission denied'
 i=0; while [ $i -lt 8 ]; do s root@127.0.0.1 "echo $i" & i=$((i+1)); done > out; wait; sort out | tr '\n' ' '
-gone() { ! [ -e pid ]; }; kill $(cat pid); until_ gone; grep -i fatal log; echo done
+kill $(cat pid); until_ '! [ -e pid ]'; grep -i fatal log; echo done
 """
 
 POSTGRES = r"""
