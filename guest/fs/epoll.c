@@ -11,6 +11,7 @@
 #include "abi/linux/fcntl.h"
 #include "abi/linux/stat.h"
 
+#include "guest/core/klib.h"
 #include "guest/core/kmem.h"
 #include "guest/core/task.h"
 #include "guest/fs/file.h"
@@ -381,21 +382,35 @@ static void item_reported(struct epoll *ep, struct epoll_item *it)
     spin_unlock_irq(&ep->ready_lock, flags);
 }
 
-static unsigned epoll_collect(struct epoll *ep, struct lx_epoll_event *out,
-                              unsigned max)
+static bool events_grow(struct epoll_events *e)
+{
+    unsigned room = MIN(e->room * 4, e->max);
+    struct lx_epoll_event *at = NULL;
+    if (e->room < e->max)
+        at = kmalloc(room * sizeof(*at));
+    if (at == NULL)
+        return false;
+    memcpy(at, e->at, e->room * sizeof(*at));
+    kfree(e->grown);
+    e->at = e->grown = at;
+    e->room = room;
+    return true;
+}
+
+static unsigned epoll_collect(struct epoll *ep, struct epoll_events *out)
 {
     struct list todo;
     unsigned n = 0;
     mutex_lock(&ep->lock);
     ready_take(ep, &todo);
-    while (n < max) {
+    while (!list_empty(&todo) && (n < out->room || events_grow(out))) {
         struct epoll_item *it = ready_pop(ep, &todo);
         if (it == NULL)
             break;
         uint32_t got = item_poll(it, NULL);
         if (got == 0)
             continue;
-        out[n++] = (struct lx_epoll_event){.events = got, .data = it->data};
+        out->at[n++] = (struct lx_epoll_event){.events = got, .data = it->data};
         item_reported(ep, it);
     }
     ready_return(ep, &todo);
@@ -422,14 +437,13 @@ static int epoll_sleep(struct epoll *ep, nsec_t deadline)
     return r;
 }
 
-int epoll_wait_events(struct file *f, struct lx_epoll_event *out, unsigned max,
-                      nsec_t deadline)
+int epoll_wait_events(struct file *f, struct epoll_events *out, nsec_t deadline)
 {
     struct epoll *ep = epoll_of(f);
     if (ep == NULL)
         return -EINVAL;
     for (;;) {
-        int n = ready_any(ep) ? (int)epoll_collect(ep, out, max) : 0;
+        int n = ready_any(ep) ? (int)epoll_collect(ep, out) : 0;
         int r = n == 0 && deadline != 0 ? epoll_sleep(ep, deadline) : 0;
         if (n == 0 && r == 0 && deadline != 0)
             continue;

@@ -15,8 +15,7 @@
 #include "guest/sys/calls_dev.h"
 #include "guest/sys/poll.h"
 
-#define EPOLL_SMALL  24  /* events without an allocation */
-#define EPOLL_BATCH  512 /* most events one call returns */
+#define EPOLL_SMALL  24 /* events without an allocation */
 #define EPOLL_MAX    (INT32_MAX / (int32_t)sizeof(struct lx_epoll_event))
 #define SIGSET_BYTES 8
 
@@ -70,20 +69,14 @@ int64_t sys_epoll_ctl(const uint64_t *a)
 static int64_t epoll_wait_user(struct file *f, uptr_t out, int max,
                                nsec_t deadline)
 {
-    struct lx_epoll_event small[EPOLL_SMALL], *events = small;
-    unsigned room = (unsigned)MIN(max, EPOLL_BATCH);
-    if (room > EPOLL_SMALL) {
-        events = kmalloc(room * sizeof(*events));
-        if (events == NULL) { /* fewer at a time will do */
-            events = small;
-            room = EPOLL_SMALL;
-        }
-    }
-    int64_t n = epoll_wait_events(f, events, room, deadline);
-    if (n > 0 && copy_to_user(out, events, (size_t)n * sizeof(*events)) < 0)
+    struct lx_epoll_event small[EPOLL_SMALL];
+    struct epoll_events e = {.at = small,
+                             .room = (unsigned)MIN(max, EPOLL_SMALL),
+                             .max = (unsigned)max};
+    int64_t n = epoll_wait_events(f, &e, deadline);
+    if (n > 0 && copy_to_user(out, e.at, (size_t)n * sizeof(*e.at)) < 0)
         n = -EFAULT;
-    if (events != small)
-        kfree(events);
+    kfree(e.grown);
     return n;
 }
 

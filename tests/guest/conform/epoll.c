@@ -325,6 +325,37 @@ static void waits(void)
     close(fd);
 }
 
+/* All that is ready comes at once, if there is room for it. */
+static void many(void)
+{
+    enum { COUNT = 700 };
+    static struct epoll_event got[COUNT + 100];
+    static bool seen[COUNT];
+    int ep = epoll_create1(0), fds[COUNT], n, fresh = 0;
+
+    for (int i = 0; i < COUNT; i++) {
+        struct epoll_event e = {.events = EPOLLIN, .data.u32 = (uint32_t)i};
+        fds[i] = eventfd(1, 0);
+        epoll_ctl(ep, EPOLL_CTL_ADD, fds[i], &e);
+    }
+    for (int round = 0; round < 2; round++) {
+        memset(seen, 0, sizeof(seen));
+        fresh = 0;
+        n = epoll_wait(ep, got, COUNT + 100, 0);
+        for (int i = 0; i < n; i++) {
+            fresh += !seen[got[i].data.u32];
+            seen[got[i].data.u32] = true;
+        }
+        T("many", n);
+        T("many_fresh", fresh);
+    }
+    T("some", epoll_wait(ep, got, 600, 0));
+    T("one", epoll_wait(ep, got, 1, 0));
+    for (int i = 0; i < COUNT; i++)
+        close(fds[i]);
+    close(ep);
+}
+
 int main(void)
 {
     t_begin("epoll");
@@ -334,5 +365,6 @@ int main(void)
     nested();
     threads();
     waits();
+    many();
     return 0;
 }
