@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * SIGIO. Who watches a file is on its wait queues, as epoll is. A wake-up comes
- * under locks that must not be held while a signal is sent: so it only starts a
- * timer that is due at once.
+ * SIGIO, and SIGURG of sockets, which needs no O_ASYNC but an owner. Who
+ * watches a file is on its wait queues, as epoll is. A wake-up comes under
+ * locks that must not be held while a signal is sent: so it only starts a timer
+ * that is due at once.
  */
 #include "guest/fs/fasync.h"
 
@@ -24,6 +25,7 @@
 #define POLL_IN  1
 #define POLL_OUT 2
 #define POLL_ERR 4
+#define POLL_PRI 5
 #define POLL_HUP 6
 
 struct fasync;
@@ -38,6 +40,7 @@ struct fasync {
     struct timer timer;
     struct fasync_waiter waiters[QUEUES];
     unsigned count;
+    bool io; /* atomic: O_ASYNC */
     int32_t fd;
     uint32_t events; /* atomic: since the last signal; EPOLL* */
 };
@@ -108,11 +111,30 @@ static void fasync_tell(const struct fasync *fa, int32_t code, uint32_t band)
     (void)fasync_send(to, &si);
 }
 
+/* SIGURG, and what F_SETSIG asked for. */
+static void fasync_tell_urgent(const struct fasync *fa, bool io)
+{
+    const struct fasync_to *to = &fa->file->owner;
+    struct lx_siginfo si;
+
+    if (to->pid == 0)
+        return;
+    signal_info(&si, LX_SIGURG, LX_SI_KERNEL);
+    (void)fasync_send(to, &si);
+    if (io && to->signo != 0)
+        fasync_tell(fa, POLL_PRI, EPOLLPRI | EPOLLRDBAND);
+}
+
 static void fasync_fn(struct timer *t)
 {
     struct fasync *fa = CONTAINER_OF(t, struct fasync, timer);
     uint32_t e = __atomic_exchange_n(&fa->events, 0, __ATOMIC_ACQ_REL);
+    bool io = __atomic_load_n(&fa->io, __ATOMIC_ACQUIRE);
 
+    if ((e & POLL_URGENT) != 0)
+        fasync_tell_urgent(fa, io);
+    if (!io)
+        return;
     if ((fa->file->flags & LX_O_ACCMODE) == LX_O_RDONLY)
         e &= ~EPOLLOUT;
     if ((fa->file->flags & LX_O_ACCMODE) == LX_O_WRONLY)
@@ -133,6 +155,9 @@ static bool fasync_woken(struct waiter *w, uint32_t events)
 {
     struct fasync *fa = CONTAINER_OF(w, struct fasync_waiter, waiter)->fa;
 
+    if ((events & POLL_URGENT) == 0 &&
+        !__atomic_load_n(&fa->io, __ATOMIC_ACQUIRE))
+        return false;
     (void)__atomic_fetch_or(&fa->events, events, __ATOMIC_ACQ_REL);
     timer_start(&fa->timer, clock_now());
     return true;
@@ -156,7 +181,7 @@ static void fasync_add(struct poll_table *pt, struct waitq *q)
     waitq_add(q, &w->waiter);
 }
 
-static int fasync_start(struct file *f, int fd)
+static int fasync_start(struct file *f)
 {
     struct fasync *fa = kzalloc(sizeof(*fa));
     struct fasync_table t = {{fasync_add}, fa};
@@ -164,17 +189,18 @@ static int fasync_start(struct file *f, int fd)
     if (fa == NULL)
         return -ENOMEM;
     fa->file = f;
-    fa->fd = fd;
     timer_init(&fa->timer, fasync_fn);
     f->async = fa;
     (void)f->ops->poll(f, &t.pt);
     return 0;
 }
 
-static void fasync_end(struct file *f)
+void fasync_release(struct file *f)
 {
     struct fasync *fa = f->async;
 
+    if (fa == NULL)
+        return;
     for (unsigned i = 0; i < fa->count; i++)
         waitq_remove(&fa->waiters[i].waiter);
     (void)timer_stop(&fa->timer);
@@ -192,17 +218,13 @@ int fasync_set(struct file *f, int fd, bool on)
         return 0;
     mutex_lock(&fasync_lock);
     if (on && f->async == NULL)
-        r = fasync_start(f, fd);
-    else if (!on && f->async != NULL)
-        fasync_end(f);
+        r = fasync_start(f);
+    if (r == 0 && f->async != NULL) {
+        f->async->fd = fd;
+        __atomic_store_n(&f->async->io, on, __ATOMIC_RELEASE);
+    }
     mutex_unlock(&fasync_lock);
     return r;
-}
-
-void fasync_release(struct file *f)
-{
-    if (f->async != NULL)
-        fasync_end(f);
 }
 
 int fasync_set_owner(struct file *f, int32_t type, int32_t pid)
@@ -221,6 +243,13 @@ int fasync_set_owner(struct file *f, int32_t type, int32_t pid)
     mutex_unlock(&proc_lock);
     if (!there)
         return -ESRCH;
+    if ((f->inode->mode & LX_S_IFMT) == LX_S_IFSOCK) {
+        mutex_lock(&fasync_lock);
+        int r = f->async == NULL ? fasync_start(f) : 0;
+        mutex_unlock(&fasync_lock);
+        if (r < 0)
+            return r;
+    }
     const struct cred *c = &current()->cred;
     f->owner = (struct fasync_to){.type = type,
                                   .pid = pid,

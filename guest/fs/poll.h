@@ -15,6 +15,8 @@
 #define EPOLLWRNORM 0x100u
 #define EPOLLWRBAND 0x200u
 #define EPOLLRDHUP  0x2000u
+/* Wake-ups only: the peer tells of an urgent byte (SIGURG). */
+#define POLL_URGENT 0x8000000u
 
 /* The asker's side: `add` is called for each queue that may change the
  * answer. */

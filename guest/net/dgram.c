@@ -174,7 +174,7 @@ int64_t dgram_recv(struct socket *s, struct message *m)
     struct dgram_sock *d = dgram_of(s);
     nsec_t deadline = socket_deadline(s->recv_timeout);
     int64_t n = 0;
-    if ((m->flags & LX_MSG_OOB) != 0)
+    if ((m->flags & LX_MSG_OOB) != 0 && s->protocol != LX_IPPROTO_UDP)
         return -EOPNOTSUPP;
     if ((m->flags & LX_MSG_ERRQUEUE) != 0)
         return dgram_recv_error(d, m);

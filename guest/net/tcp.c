@@ -167,7 +167,9 @@ static int64_t tcp_ioctl(struct socket *s, uint32_t cmd, uint64_t arg)
     spin_lock(&t->k.lock);
     bool listening = t->state == TCP_LISTEN;
     if (cmd == LX_SIOCINQ)
-        n = t->rcv_nxt - t->copied_seq;
+        n = tcp_unread(t);
+    else if (cmd == LX_SIOCATMARK)
+        n = tcp_at_mark(t);
     else if (cmd == LX_SIOCOUTQ && t->state != TCP_SYN_SENT &&
              t->state != TCP_SYN_RECV && t->state != TCP_CLOSE)
         n = t->write_seq - t->snd_una;

@@ -83,6 +83,8 @@ bool tcp_ack(struct tcp_sock *t, const struct tcp_seg *g)
     t->last_ack_recv = clock_now();
     if (seq_lt(t->snd_una, g->ack))
         tcp_tx_ack(t, g, &a);
+    if (t->snd_urgent && seq_le(t->snd_up, t->snd_una))
+        t->snd_urgent = false;
     if (t->sack_ok && g->sack_count != 0)
         tcp_tx_sack(t, g, &a);
     rtt_by_timestamp(t, g, &a);

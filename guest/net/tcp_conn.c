@@ -24,6 +24,9 @@ static void forget(struct tcp_sock *t)
     t->eof = false;
     t->peer_fin = false;
     t->fin_queued = false;
+    t->snd_urgent = false;
+    t->urgent = TCP_URGENT_NONE;
+    t->has_hole = false;
     t->route = none;
     t->route_time = 0;
     t->srtt = 0;

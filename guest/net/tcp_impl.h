@@ -64,6 +64,13 @@ enum tcp_wait { TCP_WAIT_RTO, TCP_WAIT_TLP, TCP_WAIT_REO, TCP_WAIT_PROBE };
 #define TCP_SHUT_SEND    2u
 #define TCP_SHUT_BOTH    3u
 
+enum tcp_urgent { /* what is known of the byte */
+                  TCP_URGENT_NONE,
+                  TCP_URGENT_COMES,
+                  TCP_URGENT_THERE,
+                  TCP_URGENT_READ,
+};
+
 /* Bytes of a stream, on their way from or to a program. */
 struct tcp_data {
     struct list node;
@@ -144,6 +151,8 @@ struct tcp_sock {
     uint32_t peer_mss;  /* what the peer takes, options not counted */
     uint32_t pmtu;      /* ICMP told; 0: as the route says */
     bool fin_queued;    /* FIN after write_seq */
+    bool snd_urgent;    /* up to snd_up */
+    uint32_t snd_up;    /* behind the urgent byte */
     uint8_t snd_scale, rcv_scale;
     bool ts_ok, sack_ok, scale_ok;
     struct list send_queue;   /* struct tcp_data from snd_una on */
@@ -187,6 +196,11 @@ struct tcp_sock {
     uint32_t dsack_seq, dsack_end;    /* to tell with the next ACK */
     bool dsack, ack_now, pingpong, peer_fin;
     uint32_t peer_fin_seq; /* where the FIN is that came */
+    uint8_t urgent;        /* enum tcp_urgent */
+    uint8_t urgent_byte;
+    bool has_hole;
+    uint32_t urgent_seq; /* of the byte: the mark */
+    uint32_t hole;       /* an older one that nobody shall see */
     uint8_t quick_acks;
     /* Net thread only, while frames come in: its ACK waits for the last one */
     bool batched;

@@ -191,6 +191,9 @@ void tcp_segment(struct tcp_sock *t, struct tcp_seg *g)
         return;
     if (!tcp_ack(t, g) || !after_ack(t))
         return;
+    if (((g->flags & TCP_URG) != 0 || t->urgent == TCP_URGENT_COMES) &&
+        TCP_IN(t->state, TCP_SET_RECV))
+        tcp_urgent_take(t, g);
     if (g->size != 0 || (g->flags & TCP_FIN) != 0)
         take_data(t, g);
     if (t->state == TCP_CLOSE || t->state == TCP_TIME_WAIT)

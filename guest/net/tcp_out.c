@@ -72,6 +72,8 @@ static uint32_t burst_max(const struct tcp_sock *t)
     const struct netif *n = t->route.netif;
     uint32_t max = ip_is4(&t->k.remote) ? n->tso4_max : n->tso6_max;
     max = MIN(max, TCP_PART - 1 - HEAD6 - OPTIONS_MAX);
+    if (t->snd_urgent) /* each segment has a pointer of its own */
+        return t->mss;
     return max > t->mss ? max - max % t->mss : t->mss;
 }
 
@@ -133,6 +135,11 @@ static int send_packet(struct tcp_sock *t, struct packet *p, uint32_t seq,
         .flags = flags,
         .window = be16((uint16_t)window),
     };
+    uint16_t urgent = tcp_urgent_pointer(t, seq);
+    if (urgent != 0 && p->gso_size == 0 && (flags & (TCP_SYN | TCP_RST)) == 0) {
+        h.flags |= TCP_URG;
+        h.urgent = be16(urgent);
+    }
     uint8_t *at = packet_push(p, (uint16_t)(sizeof(h) + n));
     memcpy(at, &h, sizeof(h));
     memcpy(at + sizeof(h), options, n);
@@ -228,7 +235,7 @@ int64_t tcp_transmit(struct tcp_sock *t, uint32_t seq, uint32_t end,
 
 static bool hold_small(const struct tcp_sock *t, bool more)
 {
-    if (t->fin_queued)
+    if (t->fin_queued || t->snd_urgent)
         return false;
     if (t->tune.cork || more)
         return true;

@@ -17,6 +17,7 @@ struct tcp_seg {
     uint32_t size;          /* payload bytes */
     uint16_t sport, dport;
     uint16_t window, mss; /* mss 0: no option */
+    uint16_t urgent;      /* with TCP_URG: bytes to behind the urgent one */
     uint8_t flags, wscale;
     bool has_scale, sack_ok, has_ts;
     uint32_t ts_val, ts_ecr;
@@ -147,6 +148,27 @@ void tcp_queue_segment(struct tcp_sock *t, struct tcp_seg *g);
 void tcp_ranges_purge(struct tcp_sock *t);
 void tcp_ack_decide(struct tcp_sock *t); /* now, or later */
 void tcp_tune_receive(struct tcp_sock *t);
+
+/* --- tcp_urgent.c --- */
+/* The last byte of the stream is urgent now. */
+void tcp_urgent_send(struct tcp_sock *t);
+/* What a segment at `seq` tells; 0: nothing. */
+uint16_t tcp_urgent_pointer(const struct tcp_sock *t, uint32_t seq);
+/* What g tells, before its bytes are queued. */
+void tcp_urgent_take(struct tcp_sock *t, const struct tcp_seg *g);
+bool tcp_at_mark(const struct tcp_sock *t);
+/* Is the byte at `seq` not part of what read(2) gives? */
+bool tcp_is_apart(const struct tcp_sock *t, uint32_t seq);
+/* How many of the `n` bytes from `seq` on one piece may have: it ends before
+ * the mark, where reading stops if there was `some`. */
+uint32_t tcp_urgent_limit(const struct tcp_sock *t, uint32_t seq, uint32_t n,
+                          bool some);
+/* copied_seq moved on. */
+void tcp_urgent_passed(struct tcp_sock *t);
+/* Bytes for read(2), up to the mark. */
+uint32_t tcp_unread(const struct tcp_sock *t);
+bool tcp_readable(const struct tcp_sock *t); /* as poll(2) tells */
+int64_t tcp_recv_urgent(struct tcp_sock *t, struct message *m); /* locks */
 
 /* --- tcp_listen.c --- */
 void tcp_listen_segment(struct tcp_sock *l, struct tcp_seg *g); /* unlocks */

@@ -13,27 +13,36 @@ struct reading {
     struct tcp_sock *t;
     struct message *m;
     uint64_t left;   /* bytes that are still wanted */
-    int64_t done;    /* bytes so far; peek: from copied_seq on */
+    int64_t done;    /* bytes so far */
     uint64_t target; /* done enough */
+    uint32_t behind; /* peek: bytes passed from copied_seq on */
     bool peek, drop;
+    bool marked; /* the urgent mark is next */
 };
 
 /* --- copying; read_lock held --- */
 
-/* What lies `skip` bytes behind the first, as one piece. 0: nothing. */
-static uint32_t piece(struct tcp_sock *t, uint64_t skip, uint8_t **at)
+/* What comes next, as one piece; apart: a byte that is not read. 0: nothing. */
+static uint32_t piece(struct reading *r, uint8_t **at, bool *apart)
 {
-    uint32_t n = 0;
+    struct tcp_sock *t = r->t;
+    uint32_t n = 0, skip = r->behind, seq = t->copied_seq + r->behind;
     spin_lock(&t->k.lock);
     LIST_FOR(it, &t->recv_queue)
     {
         const struct tcp_data *d = LIST_ENTRY(it, struct tcp_data, node);
         if (skip < d->size) {
             *at = tcp_data_at(d) + skip;
-            n = d->size - (uint32_t)skip;
+            n = d->size - skip;
             break;
         }
         skip -= d->size;
+    }
+    *apart = tcp_is_apart(t, seq);
+    r->marked = false;
+    if (n != 0 && (t->urgent != TCP_URGENT_NONE || t->has_hole)) {
+        n = tcp_urgent_limit(t, seq, n, r->done > 0);
+        r->marked = n == 0;
     }
     spin_unlock(&t->k.lock);
     return n;
@@ -49,6 +58,7 @@ static void consume(struct tcp_sock *t, uint32_t n)
     d->off += n;
     d->size -= n;
     t->copied_seq += n;
+    tcp_urgent_passed(t);
     if (d->size == 0) {
         list_remove(&d->node);
         t->rcv_charge -= d->charge;
@@ -58,21 +68,33 @@ static void consume(struct tcp_sock *t, uint32_t n)
     tcp_data_free(gone);
 }
 
+static void pass(struct reading *r, uint32_t n)
+{
+    if (r->peek)
+        r->behind += n;
+    else
+        consume(r->t, n);
+}
+
 /* Bytes, or -EFAULT if there were none. */
 static int64_t copy_some(struct reading *r)
 {
     int64_t total = 0;
     while (r->left > 0) {
         uint8_t *at;
-        uint32_t n = piece(r->t, r->peek ? (uint64_t)r->done : 0, &at);
+        bool apart;
+        uint32_t n = piece(r, &at, &apart);
         if (n == 0)
             break;
+        if (apart) {
+            pass(r, n);
+            continue;
+        }
         n = (uint32_t)MIN((uint64_t)n, r->left);
         int64_t got = r->drop ? n : uio_put(r->m->u, at, n);
         if (got <= 0)
             return total > 0 ? total : -EFAULT;
-        if (!r->peek)
-            consume(r->t, (uint32_t)got);
+        pass(r, (uint32_t)got);
         total += got;
         r->done += got;
         r->left -= (uint64_t)got;
@@ -154,7 +176,8 @@ static int64_t recv_loop(struct reading *r, nsec_t deadline)
             after_read(t);
         if (n < 0)
             return r->done > 0 ? r->done : n;
-        if (r->done > 0 && (r->left == 0 || (uint64_t)r->done >= r->target))
+        if (r->done > 0 &&
+            (r->left == 0 || r->marked || (uint64_t)r->done >= r->target))
             return r->done;
         if (r->left == 0 && recv_ready(t, 0))
             return 0; /* nothing was asked for */
@@ -163,7 +186,7 @@ static int64_t recv_loop(struct reading *r, nsec_t deadline)
             return r->done;
         int e = some ? -EAGAIN : recv_state(t);
         if (e == -EAGAIN && (r->m->flags & LX_MSG_DONTWAIT) == 0)
-            e = recv_wait(t, r->peek ? (uint64_t)r->done : 0, deadline);
+            e = recv_wait(t, r->behind, deadline);
         else
             return some ? r->done : e;
         if (e < 0)
@@ -188,7 +211,7 @@ int64_t tcp_recv(struct socket *s, struct message *m)
     if (t->state == TCP_LISTEN)
         return -ENOTCONN;
     if ((m->flags & LX_MSG_OOB) != 0)
-        return -EINVAL; /* there is no urgent byte */
+        return tcp_recv_urgent(t, m);
     r.target = (m->flags & LX_MSG_WAITALL) != 0
                    ? r.left
                    : MIN(r.left, (uint64_t)MAX(s->rcvlowat, 1u));
@@ -196,13 +219,6 @@ int64_t tcp_recv(struct socket *s, struct message *m)
 }
 
 /* --- readiness --- */
-
-static bool readable(const struct tcp_sock *t)
-{
-    uint32_t used = t->rcv_nxt - t->eof - t->copied_seq;
-    return used != 0 && (used >= t->k.s.rcvlowat ||
-                         t->rcv_charge > t->k.s.rcvbuf || t->rcv_wnd == 0);
-}
 
 uint32_t tcp_poll(struct socket *s, struct poll_table *pt)
 {
@@ -221,10 +237,12 @@ uint32_t tcp_poll(struct socket *s, struct poll_table *pt)
     if ((t->shut & TCP_SHUT_RECV) != 0)
         bits |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
     if (t->state != TCP_SYN_SENT && t->state != TCP_SYN_RECV) {
-        if (readable(t))
+        if (tcp_readable(t))
             bits |= EPOLLIN | EPOLLRDNORM;
         if ((t->shut & TCP_SHUT_SEND) != 0 || tcp_writable(t))
             bits |= EPOLLOUT | EPOLLWRNORM;
+        if (t->urgent == TCP_URGENT_THERE)
+            bits |= EPOLLPRI;
     }
     if (s->error != 0)
         bits |= EPOLLERR;

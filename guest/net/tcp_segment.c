@@ -105,6 +105,7 @@ int tcp_parse(struct packet *p, struct tcp_seg *g)
         .sport = be16(h.source),
         .dport = be16(h.dest),
         .window = be16(h.window),
+        .urgent = be16(h.urgent),
         .flags = h.flags,
         .size = p->size - head,
     };

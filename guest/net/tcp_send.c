@@ -141,6 +141,8 @@ static int64_t send_part(struct tcp_sock *t, struct message *m, bool more)
     if (r == 0) {
         push(t, &b, d);
         d = NULL;
+        if ((m->flags & LX_MSG_OOB) != 0 && m->u->left == 0)
+            tcp_urgent_send(t);
         tcp_output(t, more || m->u->left > 0);
     }
     block_give(t, &b);
@@ -159,9 +161,11 @@ static void send_sigpipe(void)
 }
 
 /* What was held for more to come goes. */
-static void send_rest(struct tcp_sock *t)
+static void send_rest(struct tcp_sock *t, const struct message *m)
 {
     spin_lock(&t->k.lock);
+    if ((m->flags & LX_MSG_OOB) != 0)
+        tcp_urgent_send(t);
     tcp_output(t, false);
     tcp_unlock(t);
     net_flush();
@@ -173,14 +177,14 @@ int64_t tcp_send(struct socket *s, struct message *m)
     nsec_t deadline = socket_deadline(s->send_timeout);
     bool more = (m->flags & LX_MSG_MORE) != 0;
     int64_t done = 0, r = 0;
-    if ((m->flags & (LX_MSG_OOB | LX_MSG_FASTOPEN)) != 0)
+    if ((m->flags & LX_MSG_FASTOPEN) != 0)
         return -EOPNOTSUPP; /* docs/syscalls.md */
     do {
         r = send_part(t, m, more);
         net_flush();
         if (r == -EAGAIN) {
             if (done > 0)
-                send_rest(t);
+                send_rest(t, m);
             r = send_wait(t, m, deadline);
         } else if (r > 0) {
             done += r;
@@ -188,7 +192,7 @@ int64_t tcp_send(struct socket *s, struct message *m)
         }
     } while (r == 0 && m->u->left > 0);
     if (r < 0 && done > 0) {
-        send_rest(t);
+        send_rest(t, m);
         return done;
     }
     if (r == -EPIPE && (m->flags & LX_MSG_NOSIGNAL) == 0)

@@ -1,6 +1,6 @@
 # TCP over arch/fake: two ends and a link in virtual time, which takes the
 # place of IP by the linker.
-foreach(name flow state)
+foreach(name flow state urgent)
   add_executable(guest_tcp_${name}_test
     ${CMAKE_SOURCE_DIR}/tests/unit/guest_tcp_${name}_test.c)
   target_link_libraries(guest_tcp_${name}_test PRIVATE guest_fake cmocka)
