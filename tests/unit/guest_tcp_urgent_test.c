@@ -66,6 +66,7 @@ static void test_sent(void **state)
     assert_memory_equal(c, "abcxy", 5);
     assert_int_equal(sock_recv(p.b, c, 8, 0), 1);
     net_link.filter = NULL;
+    assert_true(stream_pump(p.a, p.b, 100000, 100 * SECOND) != 0);
     pair_free(&p);
 }
 
