@@ -246,6 +246,12 @@ static inline struct tcp_sock *tcp_of_inet(struct inet_sock *k)
     return CONTAINER_OF(k, struct tcp_sock, k);
 }
 
+/* Bytes that came in order and were not read. */
+static inline uint32_t tcp_queued(const struct tcp_sock *t)
+{
+    return t->rcv_nxt - t->eof - t->copied_seq;
+}
+
 /* Sequence numbers. RFC 9293, 3.4 */
 static inline bool seq_lt(uint32_t a, uint32_t b)
 {

@@ -127,7 +127,7 @@ static void show_one(struct text *to, struct tcp_sock *t, unsigned n, bool six)
 {
     nsec_t when, now = clock_now();
     uint32_t out = t->write_seq - t->snd_una;
-    uint32_t in = t->rcv_nxt - t->eof - t->copied_seq;
+    uint32_t in = tcp_queued(t);
     if (t->state == TCP_LISTEN) {
         out = 0;
         in = t->ready_count;

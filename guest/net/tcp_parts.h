@@ -157,12 +157,11 @@ uint16_t tcp_urgent_pointer(const struct tcp_sock *t, uint32_t seq);
 /* What g tells, before its bytes are queued. */
 void tcp_urgent_take(struct tcp_sock *t, const struct tcp_seg *g);
 bool tcp_at_mark(const struct tcp_sock *t);
-/* Is the byte at `seq` not part of what read(2) gives? */
-bool tcp_is_apart(const struct tcp_sock *t, uint32_t seq);
 /* How many of the `n` bytes from `seq` on one piece may have: it ends before
- * the mark, where reading stops if there was `some`. */
+ * the mark, where reading stops if there was `some`. apart: that one byte is
+ * not part of what read(2) gives. */
 uint32_t tcp_urgent_limit(const struct tcp_sock *t, uint32_t seq, uint32_t n,
-                          bool some);
+                          bool some, bool *apart);
 /* copied_seq moved on. */
 void tcp_urgent_passed(struct tcp_sock *t);
 /* Bytes for read(2), up to the mark. */

@@ -38,10 +38,10 @@ static uint32_t piece(struct reading *r, uint8_t **at, bool *apart)
         }
         skip -= d->size;
     }
-    *apart = tcp_is_apart(t, seq);
+    *apart = false;
     r->marked = false;
     if (n != 0 && (t->urgent != TCP_URGENT_NONE || t->has_hole)) {
-        n = tcp_urgent_limit(t, seq, n, r->done > 0);
+        n = tcp_urgent_limit(t, seq, n, r->done > 0, apart);
         r->marked = n == 0;
     }
     spin_unlock(&t->k.lock);
@@ -144,8 +144,7 @@ static int recv_state(struct tcp_sock *t)
 static bool recv_ready(struct tcp_sock *t, uint64_t skip)
 {
     spin_lock(&t->k.lock);
-    uint32_t used = t->rcv_nxt - t->eof - t->copied_seq;
-    bool r = used > skip || t->eof || t->k.s.error != 0 ||
+    bool r = tcp_queued(t) > skip || t->eof || t->k.s.error != 0 ||
              (t->shut & TCP_SHUT_RECV) != 0 || t->state == TCP_CLOSE;
     spin_unlock(&t->k.lock);
     return r;

@@ -67,7 +67,8 @@ bool tcp_at_mark(const struct tcp_sock *t)
     return t->urgent != TCP_URGENT_NONE && t->urgent_seq == t->copied_seq;
 }
 
-bool tcp_is_apart(const struct tcp_sock *t, uint32_t seq)
+/* Is the byte at `seq` not part of what read(2) gives? */
+static bool is_apart(const struct tcp_sock *t, uint32_t seq)
 {
     return (t->has_hole && t->hole == seq) ||
            (t->urgent != TCP_URGENT_NONE && t->urgent_seq == seq &&
@@ -75,14 +76,15 @@ bool tcp_is_apart(const struct tcp_sock *t, uint32_t seq)
 }
 
 uint32_t tcp_urgent_limit(const struct tcp_sock *t, uint32_t seq, uint32_t n,
-                          bool some)
+                          bool some, bool *apart)
 {
     uint32_t hole = t->hole - seq, mark = t->urgent_seq - seq;
     if (t->has_hole && hole != 0)
         n = MIN(n, hole);
     if (t->urgent != TCP_URGENT_NONE && (mark != 0 || some))
         n = MIN(n, mark);
-    return tcp_is_apart(t, seq) ? MIN(n, 1u) : n;
+    *apart = is_apart(t, seq);
+    return *apart ? MIN(n, 1u) : n;
 }
 
 void tcp_urgent_passed(struct tcp_sock *t)
@@ -95,8 +97,7 @@ void tcp_urgent_passed(struct tcp_sock *t)
 
 uint32_t tcp_unread(const struct tcp_sock *t)
 {
-    uint32_t n = t->rcv_nxt - t->eof - t->copied_seq;
-    uint32_t mark = t->urgent_seq - t->copied_seq;
+    uint32_t n = tcp_queued(t), mark = t->urgent_seq - t->copied_seq;
     if (t->urgent != TCP_URGENT_NONE && !in_line(t))
         n = MIN(n, mark);
     return t->has_hole && n != 0 ? n - 1 : n;
@@ -104,8 +105,8 @@ uint32_t tcp_unread(const struct tcp_sock *t)
 
 bool tcp_readable(const struct tcp_sock *t)
 {
-    uint32_t used = t->rcv_nxt - t->eof - t->copied_seq, seq = t->copied_seq;
-    for (; used != 0 && tcp_is_apart(t, seq); seq++)
+    uint32_t used = tcp_queued(t), seq = t->copied_seq;
+    for (; used != 0 && is_apart(t, seq); seq++)
         used--;
     return used != 0 && (used >= t->k.s.rcvlowat ||
                          t->rcv_charge > t->k.s.rcvbuf || t->rcv_wnd == 0);
