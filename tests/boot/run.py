@@ -301,8 +301,8 @@ def main():
             if why:
                 print(f"# {why}\n# stderr: {stderr[:500]!r}", flush=True)
             if before:
-                print(f"# {'before' if why else 'UNSTABLE: ' + case.name + ' passed the second time, before'}: {before}",
-                      flush=True)
+                what = "before" if why else f"UNSTABLE: {case.name} passed the second time, before"
+                print(f"# {what}: {before}", flush=True)
     print(f"{len(chosen) - skip - failed} passed, {failed} failed")
     return 1 if failed or not chosen else 0
 

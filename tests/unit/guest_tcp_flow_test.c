@@ -3,13 +3,6 @@
  * arrives in order, and as fast as the link lets a good sender. */
 #include "tests/unit/guest_tcp_link.h"
 
-static int setup(void **state)
-{
-    (void)state;
-    fake_init(256 << 20);
-    return 0;
-}
-
 static void rate_is(nsec_t took, uint64_t size, uint64_t least)
 {
     uint64_t rate = took != 0 ? size * 1000 / (took / MS + 1) : 0;
@@ -130,5 +123,5 @@ int main(void)
         cmocka_unit_test(test_mangled), cmocka_unit_test(test_reorder),
         cmocka_unit_test(test_wrap),    cmocka_unit_test(test_handshakes),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, link_setup, NULL);
 }

@@ -62,6 +62,14 @@ static uint32_t link_random(uint32_t n)
     return (uint32_t)(net_link.seed >> 33) % n;
 }
 
+/* Of cmocka, for the whole group. */
+static int link_setup(void **state)
+{
+    (void)state;
+    fake_init(256 << 20);
+    return 0;
+}
+
 static void link_reset(void)
 {
     while (net_link.flights.next != NULL && !list_empty(&net_link.flights)) {
@@ -301,6 +309,34 @@ static void pair_free(struct pair *p)
     net_link.filter = NULL;
     net_link.loss = 0;
     link_run(200 * SECOND);
+}
+
+/* --- what a peer did not send --- */
+
+/* `p`, from the TCP header on, arrives for `t` as from its peer. */
+static inline void link_from_peer(const struct tcp_sock *t, struct packet *p)
+{
+    p->src = t->k.remote;
+    p->dst = t->k.local;
+    p->netif = &link_netif;
+    p->csum = PACKET_CSUM_GOOD;
+    tcp_input(p);
+}
+
+/* A segment: `what` without ports, sizes and window, and `size` bytes. */
+static inline void link_inject(const struct tcp_sock *t,
+                               const struct lx_tcphdr *what, unsigned size)
+{
+    struct packet *p = packet_new(PACKET_ROOM);
+    struct lx_tcphdr h = *what;
+    assert_non_null(p);
+    h.source = be16(t->k.rport);
+    h.dest = be16(t->k.lport);
+    h.off = 5 << 4;
+    h.window = be16(1000);
+    memset(packet_push(p, (uint16_t)size), 'i', size);
+    memcpy(packet_push(p, sizeof(h)), &h, sizeof(h));
+    link_from_peer(t, p);
 }
 
 /* --- a stream whose bytes are known --- */

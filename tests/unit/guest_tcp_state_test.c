@@ -3,13 +3,6 @@
 #include "guest/core/page.h"
 #include "tests/unit/guest_tcp_link.h"
 
-static int setup(void **state)
-{
-    (void)state;
-    fake_init(256 << 20);
-    return 0;
-}
-
 /* --- what goes over the link --- */
 
 static struct {
@@ -38,26 +31,12 @@ static void watch_start(bool drop)
     net_link.filter = watch;
 }
 
-/* A segment for `t`, as from its peer; options and payload are `more`. */
 static void inject(const struct tcp_sock *t, uint8_t flags, uint32_t seq,
                    uint32_t ack, unsigned size)
 {
-    struct packet *p = packet_new(PACKET_ROOM);
-    assert_non_null(p);
-    struct lx_tcphdr h = {.source = be16(t->k.rport),
-                          .dest = be16(t->k.lport),
-                          .seq = be32(seq),
-                          .ack = be32(ack),
-                          .off = 5 << 4,
-                          .flags = flags,
-                          .window = be16(1000)};
-    memset(packet_push(p, (uint16_t)size), 'i', size);
-    memcpy(packet_push(p, sizeof(h)), &h, sizeof(h));
-    p->src = t->k.remote;
-    p->dst = t->k.local;
-    p->netif = &link_netif;
-    p->csum = PACKET_CSUM_GOOD;
-    tcp_input(p);
+    const struct lx_tcphdr h = {
+        .seq = be32(seq), .ack = be32(ack), .flags = flags};
+    link_inject(t, &h, size);
 }
 
 /* --- deadlines --- */
@@ -508,11 +487,7 @@ static void test_noise(void **state)
             memcpy(raw, &h, sizeof(h));
         }
         memcpy(packet_push(q, (uint16_t)n), raw, n);
-        q->src = t->k.remote;
-        q->dst = t->k.local;
-        q->netif = &link_netif;
-        q->csum = PACKET_CSUM_GOOD;
-        tcp_input(q);
+        link_from_peer(t, q);
         if (link_random(64) == 0)
             (void)sock_send(t, raw, 100, 0);
         if (link_random(64) == 0)
@@ -561,5 +536,5 @@ int main(void)
         cmocka_unit_test(test_noise),
         cmocka_unit_test(test_leaks),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, link_setup, NULL);
 }

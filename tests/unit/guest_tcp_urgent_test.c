@@ -3,13 +3,6 @@
  * in tests/guest/conform/oob.c. */
 #include "tests/unit/guest_tcp_link.h"
 
-static int setup(void **state)
-{
-    (void)state;
-    fake_init(256 << 20);
-    return 0;
-}
-
 /* --- what goes over the link --- */
 
 static struct {
@@ -119,23 +112,11 @@ static void test_sent_again(void **state)
 static void inject(const struct tcp_sock *t, uint32_t seq, uint16_t urgent,
                    unsigned size)
 {
-    struct packet *p = packet_new(PACKET_ROOM);
-    assert_non_null(p);
-    struct lx_tcphdr h = {.source = be16(t->k.rport),
-                          .dest = be16(t->k.lport),
-                          .seq = be32(seq),
-                          .ack = be32(t->snd_una),
-                          .off = 5 << 4,
-                          .flags = TCP_ACK | TCP_URG,
-                          .urgent = be16(urgent),
-                          .window = be16(1000)};
-    memset(packet_push(p, (uint16_t)size), 'i', size);
-    memcpy(packet_push(p, sizeof(h)), &h, sizeof(h));
-    p->src = t->k.remote;
-    p->dst = t->k.local;
-    p->netif = &link_netif;
-    p->csum = PACKET_CSUM_GOOD;
-    tcp_input(p);
+    const struct lx_tcphdr h = {.seq = be32(seq),
+                                .ack = be32(t->snd_una),
+                                .flags = TCP_ACK | TCP_URG,
+                                .urgent = be16(urgent)};
+    link_inject(t, &h, size);
 }
 
 /* The pointer may come before the byte, and say what is old or far away. */
@@ -211,5 +192,5 @@ int main(void)
         cmocka_unit_test(test_pointer),
         cmocka_unit_test(test_pointers_at_random),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, link_setup, NULL);
 }

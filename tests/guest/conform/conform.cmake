@@ -14,7 +14,7 @@ set(conform_programs)
 function(conform_program out source compiler)
   get_filename_component(folder ${out} DIRECTORY)
   file(MAKE_DIRECTORY ${folder})
-  add_custom_command(OUTPUT ${out} DEPENDS ${source} ${conform_dir}/t.h
+  add_custom_command(OUTPUT ${out} DEPENDS ${source} ${conform_dir}/t.h ${conform_dir}/t_inet.h
     COMMAND ${compiler} ${conform_flags} ${ARGN} -o ${out} ${source} VERBATIM
     COMMENT "conform ${out}")
   set(conform_programs ${conform_programs} ${out} PARENT_SCOPE)

@@ -1,39 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The urgent byte of TCP: MSG_OOB, SO_OOBINLINE, SIOCATMARK, SIGURG. tcp(7),
  * socket(7), RFC 6093. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
-#include <sys/socket.h>
 
-#include "tests/guest/conform/t.h"
-
-#ifndef SIOCATMARK
-#define SIOCATMARK 0x8905
-#endif
-#define FIONREAD_ 0x541B
+#include "tests/guest/conform/t_inet.h"
 
 static int a, b; /* the two ends */
 
 static void connected(void)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET,
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(at);
-    int on = 1, l = socket(AF_INET, SOCK_STREAM, 0);
+    int on = 1, s[2];
 
-    if (bind(l, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(l, 5) < 0 ||
-        getsockname(l, (struct sockaddr *)&at, &size) < 0)
-        t_say("listen", "%s", t_errno(errno));
-    a = socket(AF_INET, SOCK_STREAM, 0);
-    if (connect(a, (struct sockaddr *)&at, sizeof(at)) < 0)
-        t_say("connect", "%s", t_errno(errno));
-    b = accept(l, NULL, NULL);
+    t_tcp_pair(s);
+    a = s[0];
+    b = s[1];
     setsockopt(a, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    close(l);
 }
 
 static void ended(void)
@@ -46,7 +30,7 @@ static int pending(void)
 {
     int n = -1;
 
-    ioctl(b, FIONREAD_, &n);
+    ioctl(b, FIONREAD, &n);
     return n;
 }
 
@@ -66,17 +50,6 @@ static void readable(const char *label)
     t_say(label, "%x pending %d mark %d", p.revents, pending(), mark());
 }
 
-static void get(const char *label, size_t size, int flags)
-{
-    char data[64] = "";
-    ssize_t n = recv(b, data, size, flags | MSG_DONTWAIT);
-
-    if (n < 0)
-        t_say(label, "%s", t_errno(errno));
-    else
-        t_say(label, "%zd %.*s", n, (int)n, data);
-}
-
 static void put(const char *text, int flags)
 {
     if (send(a, text, strlen(text), flags) < 0)
@@ -87,7 +60,7 @@ static void put(const char *text, int flags)
 static void apart(void)
 {
     connected();
-    get("none", 1, MSG_OOB);
+    t_recv("none", b, 1, MSG_OOB);
     readable("idle");
     put("abc", 0);
     put("xyU", MSG_OOB);
@@ -95,19 +68,19 @@ static void apart(void)
     t_arrives(b, POLLPRI);
     (void)UNTIL(recv(b, (char[9]){0}, 9, MSG_PEEK | MSG_DONTWAIT) == 5);
     readable("both");
-    get("peek", 64, MSG_PEEK);
-    get("peek_oob", 1, MSG_OOB | MSG_PEEK);
-    get("oob", 5, MSG_OOB);
-    get("oob_again", 1, MSG_OOB);
+    t_recv("peek", b, 64, MSG_PEEK);
+    t_recv("peek_oob", b, 1, MSG_OOB | MSG_PEEK);
+    t_recv("oob", b, 5, MSG_OOB);
+    t_recv("oob_again", b, 1, MSG_OOB);
     readable("taken");
-    get("before", 2, 0);
-    get("to_mark", 64, MSG_WAITALL);
+    t_recv("before", b, 2, 0);
+    t_recv("to_mark", b, 64, MSG_WAITALL);
     readable("at_mark");
     (void)UNTIL(recv(b, (char[9]){0}, 9, MSG_PEEK | MSG_DONTWAIT) == 3);
-    get("peek_over", 64, MSG_PEEK);
-    get("after", 64, 0);
+    t_recv("peek_over", b, 64, MSG_PEEK);
+    t_recv("after", b, 64, 0);
     readable("over");
-    get("oob_late", 1, MSG_OOB);
+    t_recv("oob_late", b, 1, MSG_OOB);
     ended();
 }
 
@@ -118,12 +91,12 @@ static void passed(void)
     put("U", MSG_OOB);
     t_arrives(b, POLLPRI);
     readable("only");
-    get("nothing", 9, 0);
+    t_recv("nothing", b, 9, 0);
     readable("passed");
-    get("oob_passed", 1, MSG_OOB);
+    t_recv("oob_passed", b, 1, MSG_OOB);
     put("more", 0);
     t_arrives(b, POLLIN);
-    get("more", 9, 0);
+    t_recv("more", b, 9, 0);
     ended();
 }
 
@@ -137,12 +110,12 @@ static void inline_(void)
     put("U", MSG_OOB);
     put("cd", 0);
     t_arrives(b, POLLPRI);
-    get("in_oob", 1, MSG_OOB);
+    t_recv("in_oob", b, 1, MSG_OOB);
     (void)UNTIL(pending() == 5);
     readable("in_line");
-    get("in_before", 9, 0);
+    t_recv("in_before", b, 9, 0);
     readable("in_mark");
-    get("in_after", 9, 0);
+    t_recv("in_after", b, 9, 0);
     readable("in_over");
     ended();
 }
@@ -157,20 +130,20 @@ static void twice(void)
     (void)UNTIL(recv(b, (char[1]){0}, 1, MSG_OOB | MSG_PEEK) == 1 &&
                 pending() == 3);
     readable("second");
-    get("second_oob", 1, MSG_OOB);
-    get("second_before", 9, 0);
-    get("second_rest", 9, 0);
+    t_recv("second_oob", b, 1, MSG_OOB);
+    t_recv("second_before", b, 9, 0);
+    t_recv("second_rest", b, 9, 0);
     ended();
     /* The reader stood at the first. */
     connected();
     put("aU", MSG_OOB);
     t_arrives(b, POLLPRI);
-    get("stands", 9, 0);
+    t_recv("stands", b, 9, 0);
     put("bV", MSG_OOB);
     (void)UNTIL(pending() == 1);
     readable("stood");
-    get("stood_oob", 1, MSG_OOB);
-    get("stood_rest", 9, 0);
+    t_recv("stood_oob", b, 1, MSG_OOB);
+    t_recv("stood_rest", b, 9, 0);
     ended();
 }
 
@@ -185,10 +158,10 @@ static void ends(void)
         poll(&p, 1, 0) == 1;
     }));
     readable("closing");
-    get("end_a", 9, 0);
-    get("end_oob", 1, MSG_OOB);
-    get("end_0", 9, 0);
-    get("end_oob_0", 1, MSG_OOB);
+    t_recv("end_a", b, 9, 0);
+    t_recv("end_oob", b, 1, MSG_OOB);
+    t_recv("end_0", b, 9, 0);
+    t_recv("end_oob_0", b, 1, MSG_OOB);
     ended();
 }
 
@@ -213,7 +186,7 @@ static void signals(void)
     FD_SET(b, &set);
     struct timeval now = {0, 0};
     T("select", select(b + 1, NULL, NULL, &set, &now));
-    get("owned_none", 1, MSG_OOB);
+    t_recv("owned_none", b, 1, MSG_OOB);
     T("setown", fcntl(b, F_SETOWN, getpid()));
     put("V", MSG_OOB);
     YES("sigurg", UNTIL(t_hits == 1) && t_last == SIGURG);

@@ -2,8 +2,6 @@
 /* Options of TCP sockets, tcp(7) and socket(7); TCP_INFO; /proc/net/tcp;
  * sendfile and splice. In a network namespace of its own with lo up. */
 #define _GNU_SOURCE
-#include "tests/guest/conform/t.h"
-
 #include <arpa/inet.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -12,6 +10,8 @@
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+
+#include "tests/guest/conform/t_inet.h"
 
 static int get_int(int fd, int level, int name)
 {
@@ -23,28 +23,6 @@ static int get_int(int fd, int level, int name)
 static long set_int(int fd, int level, int name, int v)
 {
     return setsockopt(fd, level, name, &v, sizeof(v));
-}
-
-static int listener(struct sockaddr_in *a)
-{
-    socklen_t n = sizeof(*a);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    *a = (struct sockaddr_in){.sin_family = AF_INET};
-    a->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    bind(fd, (void *)a, n);
-    listen(fd, 10);
-    getsockname(fd, (void *)a, &n);
-    return fd;
-}
-
-static void make_pair(int s[2])
-{
-    struct sockaddr_in a;
-    int l = listener(&a);
-    s[0] = socket(AF_INET, SOCK_STREAM, 0);
-    connect(s[0], (void *)&a, sizeof(a));
-    s[1] = accept(l, NULL, NULL);
-    close(l);
 }
 
 static void close_pair(int s[2])
@@ -135,7 +113,7 @@ static void test_congestion(void)
 static bool talked(int s[2], struct tcp_info *i)
 {
     socklen_t n = sizeof(*i);
-    make_pair(s);
+    t_tcp_pair(s);
     for (int k = 0; k < 3; k++) {
         char b[100] = "";
         send(s[0], b, 100, 0);
@@ -159,7 +137,7 @@ static void test_info(void)
     struct tcp_info i = {0};
     struct sockaddr_in a;
     socklen_t n = sizeof(i);
-    int s[2], l = listener(&a);
+    int s[2], l = t_listener(&a);
     T("info_listen", getsockopt(l, IPPROTO_TCP, TCP_INFO, &i, &n));
     t_say("info_listen_is", "%d %u %u", i.tcpi_state, i.tcpi_unacked,
           i.tcpi_sacked);
@@ -197,7 +175,7 @@ static bool hold(int flags)
     struct timespec a, b;
     char text[16];
     int s[2];
-    make_pair(s);
+    t_tcp_pair(s);
     clock_gettime(CLOCK_MONOTONIC, &a);
     held.set = set_int(s[0], IPPROTO_TCP, TCP_CORK, flags == 0);
     send(s[0], "abc", 3, flags);
@@ -225,7 +203,7 @@ static void test_cork(void)
     t_say("more_none", "%s", t_errno((int)-held.none));
     t_say("more_outq", "%d", held.outq);
     T("more_all", held.all);
-    make_pair(s);
+    t_tcp_pair(s);
     send(s[0], "abc", 3, MSG_MORE);
     struct pollfd p = {.fd = s[1], .events = POLLIN};
     T("more_late", poll(&p, 1, 60000));
@@ -235,7 +213,7 @@ static void test_cork(void)
 static void test_defer(void)
 {
     struct sockaddr_in a;
-    int l = listener(&a), s = socket(AF_INET, SOCK_STREAM, 0);
+    int l = t_listener(&a), s = socket(AF_INET, SOCK_STREAM, 0);
     set_int(l, IPPROTO_TCP, TCP_DEFER_ACCEPT, 100);
     fcntl(l, F_SETFL, O_NONBLOCK);
     T("defer_conn", connect(s, (void *)&a, sizeof(a)));
@@ -274,7 +252,7 @@ static void test_edges(void)
 {
     char b[16];
     int s[2], ep = epoll_create1(0);
-    make_pair(s);
+    t_tcp_pair(s);
     struct epoll_event e = {.events =
                                 EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET};
     epoll_ctl(ep, EPOLL_CTL_ADD, s[1], &e);
@@ -307,7 +285,7 @@ static void test_files(void)
     for (size_t i = 0; i < sizeof(big); i++)
         big[i] = (char)(i * 7 + (i >> 8));
     write(fd, big, sizeof(big));
-    make_pair(s);
+    t_tcp_pair(s);
     if (fork() == 0) {
         close(s[1]);
         while (at < (off_t)sizeof(big) &&
@@ -321,7 +299,7 @@ static void test_files(void)
     wait(NULL);
     YES("sendfile", got == sizeof(big) && memcmp(big, back, got) == 0);
     close(s[1]);
-    make_pair(s);
+    t_tcp_pair(s);
     pipe(p);
     write(p[1], "through a pipe", 14);
     T("splice_out", splice(p[0], NULL, s[0], NULL, 14, 0));
@@ -342,7 +320,7 @@ static void test_proc(void)
 {
     char line[512], text[64];
     struct sockaddr_in a;
-    int l = listener(&a), found = 0;
+    int l = t_listener(&a), found = 0;
     FILE *f = fopen("/proc/net/tcp", "r");
     struct stat st;
     fstat(l, &st);

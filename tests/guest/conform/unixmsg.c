@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "tests/guest/conform/t.h"
+#include "tests/guest/conform/t_inet.h"
 
 #ifndef SCM_CREDENTIALS
 #define SCM_CREDENTIALS 2
@@ -541,17 +541,6 @@ static void options(void)
 
 /* --- SO_PEEK_OFF --- */
 
-static void peek(const char *label, int fd, size_t n, int flags)
-{
-    char b[32] = "";
-    ssize_t r = recv(fd, b, n, flags | MSG_DONTWAIT);
-
-    if (r < 0)
-        t_say(label, "%s", t_errno(errno));
-    else
-        t_say(label, "%zd '%.*s'", r, (int)r, b);
-}
-
 static int peek_off(int fd)
 {
     int v = 77;
@@ -573,26 +562,26 @@ static void peeks(int type)
     T("peek_none", peek_off(s[0]));
     write(s[1], "abcdef", 6);
     write(s[1], "ghij", 4);
-    peek("peek_plain", s[0], 3, MSG_PEEK);
-    peek("peek_plain_again", s[0], 3, MSG_PEEK);
+    t_recv("peek_plain", s[0], 3, MSG_PEEK);
+    t_recv("peek_plain_again", s[0], 3, MSG_PEEK);
     peek_at("peek_zero", s[0], 0);
-    peek("peek_first", s[0], 2, MSG_PEEK);
+    t_recv("peek_first", s[0], 2, MSG_PEEK);
     T("peek_off_2", peek_off(s[0]));
-    peek("peek_second", s[0], 3, MSG_PEEK);
+    t_recv("peek_second", s[0], 3, MSG_PEEK);
     T("peek_off_3", peek_off(s[0]));
-    peek("peek_third", s[0], 30, MSG_PEEK);
+    t_recv("peek_third", s[0], 30, MSG_PEEK);
     T("peek_off_4", peek_off(s[0]));
-    peek("peek_fourth", s[0], 30, MSG_PEEK);
-    peek("peek_end", s[0], 30, MSG_PEEK);
+    t_recv("peek_fourth", s[0], 30, MSG_PEEK);
+    t_recv("peek_end", s[0], 30, MSG_PEEK);
     T("peek_off_end", peek_off(s[0]));
-    peek("read_some", s[0], 4, 0);
+    t_recv("read_some", s[0], 4, 0);
     T("peek_off_read", peek_off(s[0]));
     write(s[1], "kl", 2);
-    peek("peek_new", s[0], 30, MSG_PEEK);
+    t_recv("peek_new", s[0], 30, MSG_PEEK);
     peek_at("peek_seven", s[0], 3);
-    peek("peek_from", s[0], 4, MSG_PEEK | MSG_TRUNC);
+    t_recv("peek_from", s[0], 4, MSG_PEEK | MSG_TRUNC);
     peek_at("peek_never", s[0], -1);
-    peek("peek_never_is", s[0], 4, MSG_PEEK);
+    t_recv("peek_never_is", s[0], 4, MSG_PEEK);
     T("peek_off_never", peek_off(s[0]));
     /* Behind what is there: it waits for more. */
     peek_at("peek_far", s[0], 9);
