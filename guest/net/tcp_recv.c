@@ -112,7 +112,7 @@ static void after_read(struct tcp_sock *t)
     uint32_t now = seq_lt(t->rcv_nxt, edge) ? edge - t->rcv_nxt : 0;
     uint32_t space = t->k.s.rcvbuf / 2, used = t->rcv_nxt - t->copied_seq;
     uint32_t room = space > used ? space - used : 0;
-    bool ack = t->ack_due >= t->rcv_mss ||
+    bool ack = t->ack_due > t->rcv_mss ||
                (t->ack_due != 0 && !t->pingpong && used == 0);
     bool grown = room >= 2 * now && room - now >= MIN(t->rcv_mss, space / 2);
     if ((ack || grown) && !t->eof && TCP_IN(t->state, TCP_SET_RECV))

@@ -218,6 +218,28 @@ static void until(const struct tcp_sock *t, uint8_t want)
     assert_int_equal(t->state, want);
 }
 
+/* Questions and answers in turns, of any size, carry each other's ACKs. */
+static void test_turns(void **state)
+{
+    (void)state;
+    static uint8_t data[600];
+    link_reset();
+    struct pair p = pair_new(LX_AF_INET);
+    uint64_t before = 0;
+    for (unsigned i = 0; i < 30; i++) {
+        if (i == 10) /* now both know how it goes */
+            before = net_link.sent;
+        assert_int_equal(sock_send(p.a, data, 600, 0), 600);
+        link_run(12 * MS);
+        assert_int_equal(sock_recv(p.b, data, 600, 0), 600);
+        assert_int_equal(sock_send(p.b, data, 100, 0), 100);
+        link_run(12 * MS);
+        assert_int_equal(sock_recv(p.a, data, 600, 0), 100);
+    }
+    assert_int_equal(net_link.sent - before, 2 * 20);
+    pair_free(&p);
+}
+
 static void test_half_close(void **state)
 {
     char c[4];
@@ -524,6 +546,7 @@ int main(void)
         cmocka_unit_test(test_zero_window),
         cmocka_unit_test(test_nagle),
         cmocka_unit_test(test_acks_together),
+        cmocka_unit_test(test_turns),
         cmocka_unit_test(test_half_close),
         cmocka_unit_test(test_close_both),
         cmocka_unit_test(test_open_both),
