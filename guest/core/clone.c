@@ -171,6 +171,7 @@ static void clone_task_state(struct task *t, const struct task *me,
 
     t->sigmask = me->restore_sigmask ? me->saved_sigmask : me->sigmask;
     t->affinity = me->affinity;
+    t->stretch = me->stretch;
     t->timer_slack_of =
         me->timer_slack != 0 ? me->timer_slack : me->timer_slack_of;
     if (!me->reset_on_fork || me->rt_priority == 0)

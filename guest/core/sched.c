@@ -17,36 +17,18 @@
 #include "guest/core/klib.h"
 #include "guest/core/log.h"
 #include "guest/core/rseq.h"
+#include "guest/core/sched_impl.h"
 #include "guest/core/task.h"
 #include "guest/core/timer.h"
-
-#define SLICE_NS UINT64_C(4000000)
 
 struct cpu cpus[BOOT_CPU_MAX];
 uint32_t cpu_possible = 1;
 
-static uint64_t online_mask; /* atomic: CPUs that have reached sched_idle */
-static uint64_t idle_mask;   /* atomic: CPUs that halt or are about to */
 static struct task boot_tasks[BOOT_CPU_MAX]; /* contexts of the boot stacks */
 
 static struct task *list_task(struct list *l)
 {
     return LIST_ENTRY(l, struct task, run_node);
-}
-
-static uint64_t cpu_bit(uint32_t cpu)
-{
-    return UINT64_C(1) << cpu;
-}
-
-uint32_t cpu_online_count(void)
-{
-    uint32_t n = 0;
-
-    for (uint64_t m = __atomic_load_n(&online_mask, __ATOMIC_RELAXED); m != 0;
-         m &= m - 1)
-        n++;
-    return MAX(n, UINT32_C(1));
 }
 
 /* Interrupts off. Fires early when the reason went away since: harmless. */
@@ -61,22 +43,16 @@ static void sched_arm(struct cpu *c, nsec_t deadline)
 /* --- time accounting --- */
 
 /* It leaves the CPU, which only kernel code does. */
-static void sched_account(struct task *t, nsec_t now)
+static void sched_account(const struct cpu *c, struct task *t, nsec_t now)
 {
     if (t->stack != NULL && *(const uint64_t *)t->stack != TASK_CANARY)
         panic("the kernel stack of %s (%d) overflowed", t->name, t->tid);
+    t->stretch = now - (c->slice_end - SLICE_NS);
     t->stime += now - t->entered;
     t->entered = NSEC_NEVER; /* woken, it may still halt for a while */
 }
 
 /* --- run queues --- */
-
-/* A task whose CPUs have not joined yet may run anywhere meanwhile. */
-static bool rq_allows(const struct task *t, uint32_t cpu)
-{
-    return (t->affinity & cpu_bit(cpu)) != 0 ||
-           (t->affinity & __atomic_load_n(&online_mask, __ATOMIC_RELAXED)) == 0;
-}
 
 /* True if the CPU must be told: with others waiting it has its slice timer. */
 static bool rq_push(struct cpu *c, struct task *t)
@@ -134,80 +110,6 @@ static void sched_poke(uint32_t id)
         sched_kick(id);
 }
 
-/* This CPU would halt, or will soon: what it wakes runs here, without an
- * interrupt to another CPU (20 us and more on PVM). */
-static bool sched_near(const struct cpu *here)
-{
-    return (__atomic_load_n(&idle_mask, __ATOMIC_RELAXED) &
-            cpu_bit(here->id)) != 0 ||
-           (here->current->hands_over &&
-            __atomic_load_n(&here->rq.count, __ATOMIC_RELAXED) == 0);
-}
-
-/* Where a task that wakes up should run: here if sched_near, where it was if
- * nobody is there, else on a CPU with nothing to do, else where it was. Claims
- * the idle CPU so that the next wake goes elsewhere. */
-static uint32_t sched_place(const struct task *t, uint32_t prev)
-{
-    uint64_t online = __atomic_load_n(&online_mask, __ATOMIC_ACQUIRE);
-    uint64_t allowed = t->affinity & online;
-    uint64_t idle = __atomic_load_n(&idle_mask, __ATOMIC_RELAXED) & allowed;
-    const struct cpu *here = arch_this_cpu();
-
-    /* A task that is ending makes room at once: its parent goes on here. */
-    if (prev == here->id && here->current->exiting && rq_allows(t, prev))
-        return prev;
-    if (sched_near(here) && (allowed & cpu_bit(here->id)) != 0) {
-        __atomic_fetch_and(&idle_mask, ~cpu_bit(here->id), __ATOMIC_RELAXED);
-        return here->id;
-    }
-    if (idle == 0) {
-        if (allowed == 0 || (allowed & cpu_bit(prev)) != 0)
-            return prev;
-        return (uint32_t)__builtin_ctzll(allowed);
-    }
-    uint32_t id =
-        (idle & cpu_bit(prev)) != 0 ? prev : (uint32_t)__builtin_ctzll(idle);
-    __atomic_fetch_and(&idle_mask, ~cpu_bit(id), __ATOMIC_RELAXED);
-    return id;
-}
-
-/* The allowed CPU with the shortest queue; `self` unless another is better by
- * two tasks, or `self` is not allowed. */
-static uint32_t sched_shortest(const struct task *t, uint32_t self)
-{
-    uint64_t online = __atomic_load_n(&online_mask, __ATOMIC_RELAXED);
-    uint64_t idle = __atomic_load_n(&idle_mask, __ATOMIC_RELAXED);
-    uint32_t best = self;
-    uint32_t least = UINT32_MAX;
-
-    if (rq_allows(t, self))
-        least = __atomic_load_n(&cpus[self].rq.count, __ATOMIC_RELAXED);
-    for (uint32_t i = 0; i < cpu_possible; i++) {
-        if (i == self || (online & t->affinity & cpu_bit(i)) == 0)
-            continue;
-        uint32_t n = __atomic_load_n(&cpus[i].rq.count, __ATOMIC_RELAXED);
-        if ((idle & cpu_bit(i)) == 0)
-            n++; /* the one that runs */
-        if (n < least) {
-            least = n;
-            best = i;
-        }
-    }
-    return best;
-}
-
-/* Where a task goes on that leaves the CPU `self` to whom it woke. */
-static uint32_t sched_elsewhere(const struct task *t, uint32_t self)
-{
-    uint64_t idle = __atomic_load_n(&idle_mask, __ATOMIC_RELAXED);
-
-    if (!t->hands_over)
-        return sched_shortest(t, self);
-    idle &= t->affinity & ~cpu_bit(self);
-    return idle != 0 ? (uint32_t)__builtin_ctzll(idle) : self;
-}
-
 /* `t` is RUNNING, on no queue and on no CPU, and only we know it. */
 static void sched_enqueue(struct task *t, uint32_t id)
 {
@@ -252,7 +154,7 @@ static bool sched_wake_states(struct task *t, uint32_t states)
          * time, if it could run here. */
         t->leave = c != arch_this_cpu() && sched_near(arch_this_cpu());
         spin_unlock_irq(&c->rq.lock, flags);
-        uint64_t idle = __atomic_load_n(&idle_mask, __ATOMIC_SEQ_CST);
+        uint64_t idle = __atomic_load_n(&sched_idle_mask, __ATOMIC_SEQ_CST);
         if ((idle & cpu_bit(c->id)) != 0 && c != arch_this_cpu())
             sched_kick(c->id);
         return true;
@@ -328,7 +230,7 @@ static struct task *sched_steal(struct cpu *self)
         LIST_FOR(it, &c->rq.tasks)
         {
             struct task *t = list_task(it);
-            if (!rq_allows(t, self->id))
+            if (!sched_allows(t, self->id))
                 continue;
             rq_remove(c, t);
             __atomic_store_n(&t->cpu, self->id, __ATOMIC_RELAXED);
@@ -344,8 +246,9 @@ static struct task *sched_steal(struct cpu *self)
  * after. */
 static void sched_halt(struct cpu *c, const struct task *t)
 {
-    __atomic_fetch_or(&idle_mask, cpu_bit(c->id), __ATOMIC_SEQ_CST);
-    /* Pairs with the wakers: they store, then look at idle_mask or kick. */
+    __atomic_fetch_or(&sched_idle_mask, cpu_bit(c->id), __ATOMIC_SEQ_CST);
+    /* Pairs with the wakers: they store, then look at sched_idle_mask or kick.
+     */
     if (__atomic_load_n(&c->rq.count, __ATOMIC_SEQ_CST) == 0 &&
         __atomic_load_n(&t->state, __ATOMIC_SEQ_CST) != TASK_RUNNING) {
         arch_aspace_switch(NULL); /* flushes need not wake this CPU */
@@ -356,7 +259,7 @@ static void sched_halt(struct cpu *c, const struct task *t)
         c->idle_since = 0;
         c->idle_ns += arch_clock() - from;
     }
-    __atomic_fetch_and(&idle_mask, ~cpu_bit(c->id), __ATOMIC_RELAXED);
+    __atomic_fetch_and(&sched_idle_mask, ~cpu_bit(c->id), __ATOMIC_RELAXED);
 }
 
 /* Next task for this CPU, halting until there is one; `t` itself when it is
@@ -395,7 +298,7 @@ void sched_switched(struct task *prev)
         task_free_stack(prev);
         task_put(prev); /* its own reference: it ran until now */
     } else if (move)
-        sched_enqueue(prev, sched_elsewhere(prev, c->id));
+        sched_enqueue(prev, sched_elsewhere(prev, c->id, c->current));
 }
 
 /* Leave for `next`; comes back when somebody switches to `t` again. Run-queue
@@ -406,7 +309,7 @@ static void sched_switch_to(struct cpu *c, struct task *t, struct task *next)
 
     next->entered = now;
     c->slice_end = now + SLICE_NS;
-    c->resched = !rq_allows(next, c->id);
+    c->resched = !sched_allows(next, c->id);
     if (c->rq.count != 0)
         sched_arm(c, c->slice_end);
     /* A kernel task, or a halt, keeps what is loaded. */
@@ -434,7 +337,7 @@ void sched_sleep(void)
     if (t->state == TASK_RUNNING) {
         spin_unlock(&c->rq.lock);
     } else {
-        sched_account(t, arch_clock());
+        sched_account(c, t, arch_clock());
         sched_switch_to(c, t, sched_pick(c, t));
     }
     arch_irq_restore(flags);
@@ -453,16 +356,16 @@ static void sched_requeue(bool force)
     spin_lock(&c->rq.lock);
     c->resched = false;
     t->state = TASK_RUNNING;
-    bool stay = rq_allows(t, c->id);
+    bool stay = sched_allows(t, c->id);
     if (stay && c->rq.count == 0) {
         spin_unlock(&c->rq.lock);
     } else if (stay && !force && now < c->slice_end) {
         sched_arm(c, c->slice_end);
         spin_unlock(&c->rq.lock);
     } else {
-        sched_account(t, now);
+        sched_account(c, t, now);
         struct task *next = rq_pop(c);
-        if (sched_elsewhere(t, c->id) == c->id)
+        if (sched_elsewhere(t, c->id, next) == c->id)
             (void)rq_push(c, t);
         /* else sched_switched moves it once it is off this CPU */
         if (next == NULL)
@@ -518,7 +421,7 @@ void sched_exit(void)
 
     spin_lock(&c->rq.lock);
     t->state = TASK_DEAD;
-    sched_account(t, arch_clock());
+    sched_account(c, t, arch_clock());
     sched_switch_to(c, t, sched_pick(c, t));
     panic("a dead task ran");
 }
@@ -528,8 +431,8 @@ void sched_exit(void)
 void sched_init(void)
 {
     process_init();
-    online_mask = 0;
-    idle_mask = 0;
+    sched_online_mask = 0;
+    sched_idle_mask = 0;
     for (uint32_t i = 0; i < MIN(cpu_possible, BOOT_CPU_MAX); i++) {
         struct cpu *c = &cpus[i];
         struct task *t = &boot_tasks[i];
@@ -556,7 +459,7 @@ void sched_join(void)
     struct cpu *c = arch_this_cpu();
 
     c->online = true;
-    __atomic_fetch_or(&online_mask, cpu_bit(c->id), __ATOMIC_RELEASE);
+    __atomic_fetch_or(&sched_online_mask, cpu_bit(c->id), __ATOMIC_RELEASE);
 }
 
 void sched_idle(void)
@@ -582,7 +485,7 @@ int sched_set_affinity(struct task *t, uint64_t mask)
     struct cpu *c = rq_lock_of(t, &flags);
     __atomic_store_n(&t->affinity, mask & possible, __ATOMIC_RELAXED);
     bool queued = !list_empty(&t->run_node);
-    bool allowed = rq_allows(t, c->id);
+    bool allowed = sched_allows(t, c->id);
     if (queued && !allowed) {
         rq_remove(c, t);
     }

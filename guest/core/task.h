@@ -52,6 +52,7 @@ struct task {
     bool on_cpu;       /* cleared, release, by the switch away from it */
     uint64_t affinity; /* bit per CPU */
     nsec_t utime, stime, entered; /* user, system, last change */
+    nsec_t stretch;               /* it ran so long until it left its CPU */
     bool in_user;                 /* whose time passes; only its own CPU */
     uint64_t switches;
 
@@ -83,7 +84,8 @@ struct task {
     uint64_t timer_slack_of;     /* its creator's; 0: 50 us */
     int32_t exit_code;           /* wait status of this thread */
     bool exiting;
-    bool hands_over; /* who it wakes runs on its CPU: sched.c */
+    bool hands_over; /* who it wakes runs on its CPU, and it itself where it
+                      * is woken, if that will be free: sched_place.c */
     bool leave;      /* rq.lock: no CPU shall halt in its context */
     struct {         /* restart_syscall(2), for nanosleep and the like */
         int64_t (*fn)(struct task *t);

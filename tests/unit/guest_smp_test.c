@@ -168,6 +168,76 @@ static void test_hand_over(void **state)
     fail_msg("woken tasks run elsewhere");
 }
 
+/* --- who hands over stays where it is woken, if that will be free soon --- */
+
+static bool hog; /* atomic: the waker runs on until it is answered */
+
+static void stay_or_go(void *arg)
+{
+    struct pair *p = arg;
+
+    current()->hands_over = true;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        int r;
+        WAIT_FOR(r, &p->q[0], __atomic_load_n(&p->turn, __ATOMIC_SEQ_CST) == 0,
+                 WAIT_DEADLY, NSEC_NEVER);
+        assert_int_equal(r, 0);
+        same_cpu +=
+            arch_this_cpu()->id == __atomic_load_n(&last_cpu, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&p->turn, 1, __ATOMIC_SEQ_CST);
+        waitq_wake(&p->q[1], 0, WAKE_ALL);
+    }
+    finish();
+}
+
+static void ring(void *arg)
+{
+    struct pair *p = arg;
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        int r;
+        WAIT_FOR(r, &p->q[1], __atomic_load_n(&p->turn, __ATOMIC_SEQ_CST) == 1,
+                 WAIT_DEADLY, NSEC_NEVER);
+        assert_int_equal(r, 0);
+        current()->stretch = hog ? NSEC_NEVER : 0;
+        __atomic_store_n(&last_cpu, arch_this_cpu()->id, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&p->turn, 0, __ATOMIC_SEQ_CST);
+        waitq_wake(&p->q[0], 0, WAKE_ALL);
+    }
+    finish();
+}
+
+/* Of ROUNDS turns of a task that hands over, how many are where it was woken.
+ */
+static uint32_t turns_here(bool long_runs)
+{
+    struct pair *p = &pairs[0];
+
+    hog = long_runs;
+    *p = (struct pair){.turn = 0};
+    waitq_init(&p->q[0]);
+    waitq_init(&p->q[1]);
+    same_cpu = 0;
+    spawn(ring, p);
+    spawn(stay_or_go, p);
+    await(2);
+    return same_cpu;
+}
+
+/* Idle CPUs may steal it, or have nothing to offer: a try may fail. */
+static void test_stays_behind_the_brief(void **state)
+{
+    (void)state;
+    bool stays = false, goes = false;
+
+    for (unsigned i = 0; i < 50 && !(stays && goes); i++) {
+        stays |= turns_here(false) > ROUNDS - ROUNDS / 20;
+        goes |= turns_here(true) < ROUNDS - ROUNDS / 5;
+    }
+    assert_true(stays);
+    assert_true(goes);
+}
+
 /* --- a mutex around a plain counter --- */
 
 static struct mutex mutex;
@@ -328,6 +398,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_hand_over),
+        cmocka_unit_test(test_stays_behind_the_brief),
         cmocka_unit_test(test_mutex),
         cmocka_unit_test(test_timeouts_race_with_wakes),
         cmocka_unit_test(test_futex_lock),
