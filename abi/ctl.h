@@ -9,6 +9,7 @@
 #pragma once
 
 #include "abi/abi.h"
+#include "abi/boot.h"
 
 enum ctl_type {
     CTL_EXIT = 1,      /* guest -> monitor -> clients: struct ctl_exit */
@@ -22,6 +23,13 @@ enum ctl_type {
     CTL_KILLED = 7,    /* guest -> monitor -> clients: a process other than
                           the main one was killed for memory; payload: text
                           that names it, at most CTL_MSG_MAX bytes */
+    /* client, with a tap's fd (SCM_RIGHTS) -> monitor -> guest: struct ctl_net.
+     * An interface appears while the VM runs. */
+    CTL_NET_ADD = 8,
+    /* client -> monitor -> guest: struct ctl_net_slot. It goes. */
+    CTL_NET_REMOVE = 9,
+    /* guest -> monitor -> the client who asked: struct ctl_net_done */
+    CTL_NET_DONE = 10,
 };
 
 /* CTL_STARTED and CTL_KILLED a monitor passes on per VM, no more: a socket
@@ -69,6 +77,32 @@ struct ctl_winsize {
 };
 
 /*
+ * A place for an interface (docs/vmm.md, "Networks of a running VM"): one of
+ * those the VM started with, or one that waits in the device tree as
+ * "limpet,spare" (docs/boot.md).
+ */
+struct ctl_net_slot {
+    uint32_t serial; /* monitor fills in; the guest's answer has it again */
+    uint32_t slot;   /* 0: the first interface */
+    uint64_t regs;   /* monitor fills in: gpa of the device's registers */
+    uint32_t flags;  /* CTL_NET_* */
+    uint32_t pad0;
+};
+#define CTL_NET_OFFLOAD (UINT32_C(1) << 0) /* the tap does checksums, TSO */
+#define CTL_NET_USO     (UINT32_C(1) << 1) /* and USO */
+#define CTL_NET_FORCE   (UINT32_C(1) << 2) /* do not wait for the guest */
+
+struct ctl_net {
+    struct ctl_net_slot at;
+    struct boot_netif netif;
+};
+
+struct ctl_net_done {
+    uint32_t serial;
+    int32_t error; /* 0, or -errno */
+};
+
+/*
  * Ports of our virtio-console (virtio 1.2, 5.3). With a preset device the port
  * handshake of the control queues is not used: these ports simply exist.
  */
@@ -83,3 +117,6 @@ ABI_SIZE(struct ctl_header, 8);
 ABI_SIZE(struct ctl_exit, 48);
 ABI_SIZE(struct ctl_signal, 8);
 ABI_SIZE(struct ctl_winsize, 8);
+ABI_SIZE(struct ctl_net_slot, 24);
+ABI_SIZE(struct ctl_net, 176);
+ABI_SIZE(struct ctl_net_done, 8);

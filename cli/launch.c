@@ -123,7 +123,7 @@ static json_t *launch_state_config(const struct launch *l,
     (void)snprintf(manifest, sizeof(manifest), "sha256:%s", l->hex);
     return json_pack(
         "{s:i, s:s, s:s, s:s, s:s, s:O, s:s, s:b, s:b, s:s, s:I, s:i, s:s, "
-        "s:o, s:o}",
+        "s:o, s:o, s:s, s:o}",
         "version", 1, "id", l->vm.id, "name", l->vm.name, "image", o->image,
         "manifest", manifest, "command", l->process.args, "created", created,
         "auto_remove", o->rm, "tty", o->tty, "stop_signal",
@@ -131,7 +131,8 @@ static json_t *launch_state_config(const struct launch *l,
         (json_int_t)l->memory, "vcpus", (int)l->vcpus, "accel",
         o->emulate ? "emulate" : "kvm", "network",
         network_json(&l->network, false), "ports",
-        port_list_json(&l->net.ports));
+        port_list_json(&l->net.ports), "hostname", l->hostname,
+        "network_options", network_options_json(&l->net));
 }
 
 static int launch_open_stdin(struct launch *l, const struct run_opts *o,

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/parse.h"
 #include "cli/common.h"
+#include "cli/network_connect.h"
 #include "cli/table.h"
 #include "cli/verb_args.h"
 #include "net/bridge.h"
@@ -427,19 +428,12 @@ static int network_prune(int argc, char **argv)
     return code < 0 ? cli_error(&a.e) : 0;
 }
 
-static int network_refuse(int argc, char **argv)
-{
-    struct err e;
-    (void)argc;
-    (void)argv;
-    (void)err_set(&e, -EOPNOTSUPP,
-                  "a container has the networks it was started with: run it "
-                  "again, with one --network for each");
-    return cli_error(&e);
-}
-
 const struct verb cli_network_verbs[] = {
     {"network create", network_create, "[FLAGS] NAME", "Make a network"},
+    {"network connect", cli_network_connect, "[FLAGS] NETWORK CONTAINER",
+     "Give a running container an interface on another network"},
+    {"network disconnect", cli_network_disconnect, "[FLAGS] NETWORK CONTAINER",
+     "Take its interface on a network away"},
     {"network ls", network_ls, "[FLAGS]", "List networks"},
     {"network inspect", network_inspect, "[FLAGS] NETWORK...",
      "Show networks and who is on them, as JSON"},
@@ -457,8 +451,6 @@ static const struct {
 } network_others[] = {
     {"list", network_ls},
     {"remove", network_rm},
-    {"connect", network_refuse},
-    {"disconnect", network_refuse},
 };
 
 static int network_help(void)
@@ -486,7 +478,8 @@ int cli_network(int argc, char **argv)
         return network_help();
     struct err e;
     (void)err_set(&e, -EINVAL,
-                  "network %.32s: there are create, ls, inspect, rm and prune",
+                  "network %.32s: there are create, connect, disconnect, ls, "
+                  "inspect, rm and prune",
                   name);
     return cli_usage_error("network", &e);
 }

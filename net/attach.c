@@ -28,6 +28,8 @@ struct attach {
     struct lease lease;
     int bridge; /* index */
     uint32_t mtu;
+    unsigned slot;
+    bool more;    /* the VM runs already: `slot` is to be chosen */
     int keeper;   /* fd */
     int *sockets; /* two per port */
     bool written, ruled;
@@ -55,6 +57,49 @@ int attach_possible(struct err *e)
     return 0;
 }
 
+/* ---- what the container has ---- */
+
+struct attach_slots {
+    struct lease_reader r; /* first */
+    const char *id;
+    const char *network; /* its name; NULL: any */
+    bool found;          /* on `network`, in: */
+    unsigned slot;
+    uint32_t used; /* bit i: slot i */
+};
+
+static int slots_one(struct lease_reader *r, const struct lease *l)
+{
+    struct attach_slots *s = (struct attach_slots *)r;
+    if (strcmp(l->id, s->id) != 0)
+        return 0;
+    s->used |= l->slot < 32 ? UINT32_C(1) << l->slot : 0;
+    if (s->network != NULL && strcmp(l->network, s->network) == 0) {
+        s->found = true;
+        s->slot = l->slot;
+    }
+    return 0;
+}
+
+static int attach_choose(struct attach *a, struct err *e)
+{
+    const struct attach_want *w = a->want;
+    struct attach_slots s = {
+        .r = {slots_one}, .id = w->id, .network = a->network.name};
+    (void)bridge_sweep(a->h); /* what a crash left may be in the way */
+    (void)lease_each(a->h->store, &s.r);
+    if (s.found)
+        return err_set(e, -EEXIST,
+                       "endpoint with name %s already exists in network %s",
+                       w->name, a->network.name);
+    while ((s.used >> a->slot & 1) != 0)
+        a->slot++;
+    return a->slot < NET_IFACES_MAX
+               ? 0
+               : err_set(e, -E2BIG, "container %s has %d interfaces already",
+                         w->name, NET_IFACES_MAX);
+}
+
 /* ---- the lease ---- */
 
 static int lease_names(struct attach *a, struct err *e)
@@ -66,9 +111,9 @@ static int lease_names(struct attach *a, struct err *e)
     (void)snprintf(l->hostname, sizeof(l->hostname), "%s", w->hostname);
     (void)snprintf(l->network, sizeof(l->network), "%s", a->network.name);
     (void)snprintf(l->bridge, sizeof(l->bridge), "%s", a->network.bridge);
-    l->slot = w->slot;
+    l->slot = a->slot;
     l->ns = a->h->store->ns;
-    lease_tap(w->id, w->slot, l->tap);
+    lease_tap(w->id, a->slot, l->tap);
     if (w->alias_count > LEASE_ALIASES_MAX)
         return err_set(e, -E2BIG, "more than %d --network-alias",
                        LEASE_ALIASES_MAX);
@@ -224,6 +269,7 @@ static void attach_fill(const struct attach *a, struct net_iface *out)
     const struct lease *l = &a->lease;
     const struct store_network *n = &a->network;
     out->frames = NET_FRAMES_TAP;
+    (void)snprintf(out->name, sizeof(out->name), "eth%u", a->slot);
     memcpy(out->mac, l->mac, sizeof(out->mac));
     out->mtu = a->mtu;
     out->addr[out->addr_count++] = l->ip4;
@@ -266,12 +312,15 @@ static int attach_make(struct attach *a, struct net_iface *out, struct err *e)
         code = bridge_read(a->h, a->want->network, &a->network, e);
     if (code == 0)
         code = bridge_up(a->h, &a->network, &a->bridge, &a->mtu, e);
+    if (code == 0 && a->more)
+        code = attach_choose(a, e);
     if (code == 0)
         code = lease_names(a, e);
-    if (code == 0)
-        code = lease_addresses(a, e);
+    /* Before the addresses: its sweep takes claims without a lease. */
     if (code == 0)
         code = lease_ports(a, e);
+    if (code == 0)
+        code = lease_addresses(a, e);
     if (code == 0)
         code = lease_write(a->h->store, &a->lease, e);
     if (code == 0)
@@ -300,44 +349,122 @@ static void attach_fini(struct attach *a)
     store_network_fini(&a->network);
 }
 
-static int attach_once(int root, const struct attach_want *w,
-                       struct net_iface *out, struct err *e)
+/* The store, locked, and the kernel's ears. */
+static int attach_open(int root, struct store *s, struct bridge_host *h,
+                       struct err *e)
+{
+    int code = store_open(s, root, e);
+    if (code < 0)
+        return code;
+    code = bridge_open(h, s, e);
+    if (code < 0) {
+        store_fini(s);
+        return code;
+    }
+    code = store_lock(s, e);
+    if (code < 0) {
+        bridge_close(h);
+        store_fini(s);
+    }
+    return code;
+}
+
+static int attach_once(int root, struct attach *a, struct net_iface *out,
+                       struct err *e)
 {
     struct store s;
     struct bridge_host h;
-    struct attach a = {.want = w, .h = &h, .keeper = -1};
     out->fd = -1;
     int code = attach_possible(e);
+    if (code == 0)
+        code = attach_open(root, &s, &h, e);
     if (code < 0)
         return code;
-    code = store_open(&s, root, e);
-    if (code < 0)
-        return code;
-    code = bridge_open(&h, &s, e);
-    if (code == 0)
-        code = store_lock(&s, e);
-    if (code == 0)
-        code = attach_make(&a, out, e);
-    if (code < 0 && s.lock >= 0) {
+    a->h = &h;
+    code = attach_make(a, out, e);
+    if (code < 0) {
         if (out->fd >= 0)
             (void)close(out->fd);
         out->fd = -1;
-        if (a.ruled)
-            filter_remove_vm(&h.filter, &a.lease);
-        lease_remove(&s, &a.lease);
+        if (a->ruled)
+            filter_remove_vm(&h.filter, &a->lease);
+        lease_remove(&s, &a->lease);
     }
-    attach_fini(&a);
+    attach_fini(a);
     bridge_close(&h);
     store_fini(&s);
     return code < 0 ? code : 0;
 }
 
 /* A keeper that ends meanwhile is nobody's fault here: the next one. */
+static int attach_twice(int root, const struct attach *want,
+                        struct net_iface *out, unsigned *slot, struct err *e)
+{
+    struct attach a = *want;
+    int code = attach_once(root, &a, out, e);
+    if (code == -EPIPE || code == -ECONNRESET) {
+        a = *want;
+        code = attach_once(root, &a, out, e);
+    }
+    *slot = a.slot;
+    return code;
+}
+
 int attach_bridge(int root, const struct attach_want *w, struct net_iface *out,
                   struct err *e)
 {
-    int code = attach_once(root, w, out, e);
-    if (code == -EPIPE || code == -ECONNRESET)
-        code = attach_once(root, w, out, e);
+    const struct attach a = {.want = w, .slot = w->slot, .keeper = -1};
+    unsigned slot;
+    return attach_twice(root, &a, out, &slot, e);
+}
+
+int attach_more(int root, const struct attach_want *w, struct net_iface *out,
+                unsigned *slot, struct err *e)
+{
+    const struct attach a = {.want = w, .more = true, .keeper = -1};
+    return attach_twice(root, &a, out, slot, e);
+}
+
+int attach_find(int root, const char *id, const char *network, unsigned *slot,
+                struct err *e)
+{
+    struct store s;
+    struct bridge_host h;
+    struct store_network n;
+    struct attach_slots look = {.r = {slots_one}, .id = id};
+    int code = attach_open(root, &s, &h, e);
+    if (code < 0)
+        return code;
+    code = store_read(&s, network, &n, e);
+    if (code == 0) {
+        look.network = n.name;
+        (void)lease_each(&s, &look.r);
+        *slot = look.slot;
+        if (!look.found)
+            code = err_set(e, -ENOENT,
+                           "container %.12s is not connected to network %s", id,
+                           n.name);
+        store_network_fini(&n);
+    }
+    bridge_close(&h);
+    store_fini(&s);
     return code;
+}
+
+int attach_sweep(int root, const char *libexec, struct err *e)
+{
+    struct store s;
+    struct bridge_host h;
+    int code = attach_open(root, &s, &h, e);
+    if (code < 0)
+        return code;
+    (void)bridge_sweep(&h);
+    int keeper = keep_connect(&h, libexec, e);
+    bridge_close(&h);
+    store_fini(&s); /* the keeper looks, too */
+    if (keeper < 0)
+        return keeper;
+    keep_forget(keeper);
+    (void)close(keeper);
+    return 0;
 }

@@ -37,5 +37,20 @@ struct attach_want {
 int attach_bridge(int root, const struct attach_want *w, struct net_iface *out,
                   struct err *e);
 
+/*
+ * The same for a container that runs already: `slot` is chosen (the lowest that
+ * no lease has), *slot says it. -EEXIST with docker's message: it is on this
+ * network. -E2BIG: it has NET_IFACES_MAX.
+ */
+int attach_more(int root, const struct attach_want *w, struct net_iface *out,
+                unsigned *slot, struct err *e);
+/* Which interface of container `id` is on `network` (name or ID): *slot.
+ * -ENOENT: there is no such network, or the container is not on it. */
+int attach_find(int root, const char *id, const char *network, unsigned *slot,
+                struct err *e);
+/* Interfaces have ended: their rules, addresses and names go, and their ports
+ * are closed when it returns. */
+int attach_sweep(int root, const char *libexec, struct err *e);
+
 /* Can this process make taps and rules? 0, or why not. */
 int attach_possible(struct err *e);

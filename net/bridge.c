@@ -374,10 +374,19 @@ struct sweep {
     unsigned left;
 };
 
+/* Its VM lives, but this interface of it has gone (network disconnect, or a
+ * connect that was killed): whoever makes one holds the lock until it is there.
+ */
+static bool sweep_is_gone(struct bridge_host *h, const struct lease *l)
+{
+    struct link_info i;
+    return l->ns == h->store->ns && link_find(&h->route, l->tap, &i) == -ENODEV;
+}
+
 static int sweep_one(struct lease_reader *r, const struct lease *l)
 {
     struct sweep *s = (struct sweep *)r;
-    if (lease_is_alive(s->h->store, l))
+    if (lease_is_alive(s->h->store, l) && !sweep_is_gone(s->h, l))
         s->left += l->ns == s->h->store->ns;
     else
         bridge_release(s->h, l);

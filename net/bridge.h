@@ -49,6 +49,6 @@ void bridge_down(struct bridge_host *h, const struct store_network *w);
 int bridge_read(struct bridge_host *h, const char *name,
                 struct store_network *out, struct err *e);
 
-/* Release every lease of this namespace whose container is gone, and claims
- * without a lease. Returns how many leases remain. */
+/* Release every lease of this namespace whose container or tap is gone, and
+ * claims without a lease. Returns how many leases remain. */
 unsigned bridge_sweep(struct bridge_host *h);

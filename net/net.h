@@ -72,6 +72,13 @@ int net_mac_random(uint8_t out[6], struct err *e);
  */
 int net_tap_open(const char *name, uint32_t *mtu, struct err *e);
 
+/* What a tap has learned to take as it is. */
+enum net_offload { NET_OFFLOAD_NONE, NET_OFFLOAD_TSO, NET_OFFLOAD_USO };
+
+/* For a monitor that may ask it for nothing any more: no blocking, headers of
+ * its size, every offload that this kernel has. */
+int net_tap_prepare(int fd, enum net_offload *out, struct err *e);
+
 /* What frames an fd carries: a tap with IFF_VNET_HDR and IFF_NO_PI, or a
  * connected socket. -EINVAL if it is neither. *mtu: a tap's, else default. */
 int net_fd_frames(int fd, enum net_frames *frames, uint32_t *mtu,

@@ -76,6 +76,26 @@ int net_tap_open(const char *name, uint32_t *mtu, struct err *e)
     return fd_release(&fd);
 }
 
+int net_tap_prepare(int fd, enum net_offload *out, struct err *e)
+{
+    const unsigned tso = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+    const unsigned uso = 0x60; /* TUN_F_USO4, TUN_F_USO6: Linux 6.2 */
+    const int header = 12;     /* struct virtio_net_hdr_mrg_rxbuf */
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        ioctl(fd, TUNSETVNETHDRSZ, &header) < 0)
+        return err_set(e, -errno, "tap: %s", strerror(errno));
+    *out = NET_OFFLOAD_USO;
+    if (ioctl(fd, TUNSETOFFLOAD, tso | uso) == 0)
+        return 0;
+    *out = NET_OFFLOAD_TSO;
+    if (ioctl(fd, TUNSETOFFLOAD, tso) == 0)
+        return 0;
+    *out = NET_OFFLOAD_NONE;
+    (void)ioctl(fd, TUNSETOFFLOAD, 0);
+    return 0;
+}
+
 static int fd_socket(int fd, enum net_frames *frames, struct err *e)
 {
     int type = 0;

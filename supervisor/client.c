@@ -99,3 +99,69 @@ int client_wait_exit(int fd, int timeout_ms, struct instance_exit *out,
             return code < 0 ? code : 0;
     }
 }
+
+static int client_send_net(int fd, uint32_t type, const struct ctl_net *m,
+                           int tap)
+{
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {0};
+    struct {
+        struct ctl_header h;
+        struct ctl_net m;
+    } frame = {{.type = type}, *m};
+    frame.h.size = type == CTL_NET_ADD ? sizeof(frame.m) : sizeof(frame.m.at);
+    struct iovec v = {&frame, sizeof(frame.h) + frame.h.size};
+    struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
+    if (tap >= 0) {
+        h.msg_control = control.space;
+        h.msg_controllen = sizeof(control.space);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(c), &tap, sizeof(tap));
+    }
+    return sendmsg(fd, &h, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* One message: 1 and *error, 0: not this one, -EPIPE. */
+static int client_recv_net(int fd, int *error)
+{
+    struct {
+        struct ctl_header h;
+        struct ctl_net_done d;
+        uint8_t rest[CTL_FRAME_MAX];
+    } in;
+    ssize_t got = recv(fd, &in, sizeof(in), MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (got < (ssize_t)sizeof(in.h) || in.h.type == CTL_EXIT)
+        return -EPIPE;
+    if (in.h.type != CTL_NET_DONE ||
+        got < (ssize_t)(sizeof(in.h) + sizeof(in.d)))
+        return 0;
+    *error = in.d.error <= 0 ? in.d.error : -EPROTO;
+    return 1;
+}
+
+int client_net(int fd, uint32_t type, const struct ctl_net *m, int tap,
+               int timeout_ms)
+{
+    const int64_t end = client_now_ms() + timeout_ms;
+    int error = 0;
+    int code = client_send_net(fd, type, m, tap);
+    while (code == 0) {
+        int64_t left = end - client_now_ms();
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        if (left <= 0)
+            return -ETIMEDOUT;
+        int n = poll(&p, 1, (int)left);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        if (n > 0)
+            code = client_recv_net(fd, &error);
+    }
+    return code < 0 ? code : error;
+}

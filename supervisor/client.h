@@ -13,6 +13,15 @@ int client_connect(int dir, struct err *e);
 int client_send_signal(int fd, unsigned signo);
 int client_send_winsize(int fd, unsigned rows, unsigned cols);
 
+struct ctl_net;
+/*
+ * CTL_NET_ADD with the fd of a tap, or CTL_NET_REMOVE (fd -1), and what became
+ * of it: 0 or the error that monitor or guest said; -ETIMEDOUT, -EPIPE: the VM
+ * has ended.
+ */
+int client_net(int fd, uint32_t type, const struct ctl_net *m, int tap,
+               int timeout_ms);
+
 /* What client_read() got. */
 enum client_event {
     CLIENT_NOTHING, /* or what we do not know: ignored */

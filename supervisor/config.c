@@ -86,7 +86,7 @@ static json_t *config_make(const struct config *c)
         "rows", (int)c->rows, "cols", (int)c->cols, "log_fd", c->log_fd);
     return json_pack(
         "{s:i, s:s, s:i, s:i, s:i, s:I, s:i, s:o, s:[], s:o, s:i, s:i, s:i, "
-        "s:i, s:i, s:i, s:i, s:o, s:[o]}",
+        "s:i, s:i, s:i, s:i, s:o, s:i, s:[o]}",
         "version", 1, "name", c->name, "kvm_fd", c->kvm_fd, "kernel_fd",
         c->kernel_fd, "symbols_fd", c->symbols_fd, "memory",
         (json_int_t)c->memory, "vcpus", (int)c->vcpus, "image_fds", images,
@@ -94,7 +94,9 @@ static json_t *config_make(const struct config *c)
         c->listen_fd, "lock_fd", c->lock_fd, "exit_fd", c->exit_fd,
         "vmm_log_fd", c->vmm_log_fd, "phases_fd", c->phases_fd,
         "cpuid_cache_fd", c->cpuid_cache_fd, "net",
-        network_json(c->network, true), "containers", config_container(c));
+        network_json(c->network, true), "net_spare",
+        c->stock ? 0 : (int)network_spare(c->network), "containers",
+        config_container(c));
 }
 
 /* The guest is a stock Linux. */

@@ -14,6 +14,8 @@
 #include "supervisor/network_bridge.h"
 #include "supervisor/network_user.h"
 
+enum { NETWORK_SPARE = 3 }; /* 18 us of a start each */
+
 #define RATE_MIN UINT64_C(8000) /* bits a second */
 #define RATE_MAX UINT64_C(1000000000000)
 
@@ -389,6 +391,16 @@ void network_detach(struct network *n)
     n->count = 0;
 }
 
+unsigned network_spare(const struct network *n)
+{
+    const char *argument;
+    unsigned room = NET_IFACES_MAX - n->count;
+    for (unsigned i = 0; i < n->count; i++)
+        if (mode_find(n->mode[i], &argument) != NULL)
+            return 0;
+    return n->count == 0 ? 0 : room < NETWORK_SPARE ? room : NETWORK_SPARE;
+}
+
 /* ---- as JSON ---- */
 
 static json_t *json_addrs(const struct net_addr *a, unsigned count, bool prefix)
@@ -438,4 +450,11 @@ json_t *network_json(const struct network *n, bool monitor)
         (void)json_array_append_new(list, o);
     }
     return list;
+}
+
+json_t *network_options_json(const struct network_options *o)
+{
+    return json_pack("{s:b, s:o, s:o}", "limited", o->limited, "egress",
+                     json_addrs(o->egress, o->egress_count, true), "dns",
+                     json_addrs(o->dns, o->dns_count, false));
 }

@@ -103,6 +103,13 @@ int network_wait(struct network *n, struct err *e);
 /* The launcher's part ends: fds are closed, what they stand for stays. */
 void network_detach(struct network *n);
 
+/* Places for interfaces that the VM has besides, for `network connect`: where
+ * all it has are on networks of ours (as docker has it). */
+unsigned network_spare(const struct network *n);
+
+/* What holds for every network of the container, for config.json. */
+json_t *network_options_json(const struct network_options *o);
+
 /* Array of objects for config.json and for the monitor, where each has its
  * fd besides. NULL: memory. */
 json_t *network_json(const struct network *n, bool monitor);

@@ -79,7 +79,8 @@ static int put_fdt(const struct boot_plan *p, struct lowmem *low,
                                   .mem = p->mem,
                                   .image = p->image,
                                   .devs = p->devs,
-                                  .dev_count = p->dev_count};
+                                  .dev_count = p->dev_count,
+                                  .spare_count = p->spare_count};
     gpa_t at;
     int size = fdt_machine(tree, sizeof(tree), &plan, e);
     if (size < 0)

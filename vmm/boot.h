@@ -19,6 +19,7 @@ struct boot_plan {
     struct arch_window image;
     struct virtio_mmio *devs; /* set up, not started */
     unsigned dev_count;
+    unsigned spare_count; /* behind them: only told of */
 };
 
 /* Write tables, rings, device tree, containers and boot_info; presets the

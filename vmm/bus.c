@@ -32,6 +32,18 @@ static struct bus_window *find(const struct bus *b, uint64_t gpa, uint32_t len)
     return len > BOARD_MMIO_STRIDE - off ? NULL : b->slot[slot];
 }
 
+unsigned bus_slot_of(const struct bus_window *w)
+{
+    return (unsigned)((w->base - BOARD_MMIO_BASE) / BOARD_MMIO_STRIDE);
+}
+
+void bus_detach(struct bus *b, const struct bus_window *w)
+{
+    unsigned slot = bus_slot_of(w);
+    if (slot < BUS_SLOTS && b->slot[slot] == w)
+        b->slot[slot] = NULL;
+}
+
 void bus_read(const struct bus *b, uint64_t gpa, uint8_t *data, uint32_t len)
 {
     memset(data, 0xff, len);

@@ -30,6 +30,11 @@ struct bus {
 /* Put `w` at `slot` (< BUS_SLOTS). -EBUSY if taken. */
 int bus_attach(struct bus *b, unsigned slot, struct bus_window *w);
 
+/* Where bus_attach() put `w` last. */
+unsigned bus_slot_of(const struct bus_window *w);
+/* Take `w` away from where bus_attach() put it: nothing is there any more. */
+void bus_detach(struct bus *b, const struct bus_window *w);
+
 /* Dispatch; reads of nothing give all ones, writes to nothing are lost. */
 void bus_read(const struct bus *b, uint64_t gpa, uint8_t *data, uint32_t len);
 void bus_write(const struct bus *b, uint64_t gpa, const uint8_t *data,

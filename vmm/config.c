@@ -306,11 +306,12 @@ static int parse_stock(const json_t *root, struct vm_config *c, struct err *e)
 static int parse_root(struct vm_config *c, struct err *e)
 {
     static const char *const names[] = {
-        "version",   "name",           "kvm_fd",     "kernel_fd", "symbols_fd",
-        "memory",    "vcpus",          "image_fds",  "disks",     "stdio",
-        "client_fd", "listen_fd",      "lock_fd",    "exit_fd",   "vmm_log_fd",
-        "phases_fd", "cpuid_cache_fd", "containers", "stock",     "net",
-        NULL};
+        "version",        "name",       "kvm_fd",     "kernel_fd",
+        "symbols_fd",     "memory",     "vcpus",      "image_fds",
+        "disks",          "stdio",      "client_fd",  "listen_fd",
+        "lock_fd",        "exit_fd",    "vmm_log_fd", "phases_fd",
+        "cpuid_cache_fd", "containers", "stock",      "net",
+        "net_spare",      NULL};
     json_t *root = c->root;
     int64_t v;
     c->name = "vm";

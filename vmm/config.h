@@ -92,6 +92,7 @@ struct vm_config {
     struct config_disk disk[CONFIG_DISKS_MAX];
     unsigned net_count;
     struct config_net net[CONFIG_NETS_MAX];
+    unsigned net_spare; /* places for more of them, while it runs */
     struct config_stdio stdio;
     int client_fd;
     int listen_fd;

@@ -146,11 +146,16 @@ int config_parse_nets(const json_t *root, struct vm_config *c, struct err *e)
     json_t *a;
     size_t i;
     json_t *v;
+    uint64_t spare = 0;
     if (!json_has(root, "net"))
         return 0;
-    if (json_get_arr(root, "net", "config", &a, e) < 0)
+    if (json_get_arr(root, "net", "config", &a, e) < 0 ||
+        (json_has(root, "net_spare") &&
+         json_get_u64(root, "net_spare", "config", CONFIG_NETS_MAX, &spare, e) <
+             0))
         return e->code;
-    if (json_array_size(a) > CONFIG_NETS_MAX)
+    c->net_spare = (unsigned)spare;
+    if (json_array_size(a) + spare > CONFIG_NETS_MAX)
         return err_set(e, -E2BIG, "config: more than %d networks",
                        CONFIG_NETS_MAX);
     json_array_foreach(a, i, v)

@@ -36,6 +36,8 @@ static void frame_from_guest(struct ctl *c, uint32_t type, const void *payload,
         c->ops->logged(c, payload, size);
     if (type == CTL_STARTED || type == CTL_KILLED)
         notice(c, type, payload, size);
+    if (type == CTL_NET_DONE && c->ops->net_done != NULL)
+        c->ops->net_done(c, payload, size);
     /* Anything else is not for us: ignored. */
 }
 
@@ -105,27 +107,80 @@ static void guest_written(struct console_peer *p)
 
 static void client_drop(struct ctl_client *cl)
 {
+    if (cl->ctl->ops->gone != NULL)
+        cl->ctl->ops->gone(cl->ctl, cl);
     loop_remove(cl->ctl->loop, &cl->source);
     (void)close(cl->source.fd);
     cl->used = false;
 }
 
-/* A frame a client may send: exact size, sane values. */
-static bool client_frame_ok(const uint8_t *frame, size_t size)
-{
+/* One message. */
+struct client_frame {
+    uint8_t data[CTL_FRAME_MAX];
+    size_t size;
     struct ctl_header h;
+    int fd; /* owned; -1: none came along */
+};
+
+static bool frame_is_net(const struct client_frame *f)
+{
+    return f->h.type == CTL_NET_ADD || f->h.type == CTL_NET_REMOVE;
+}
+
+/* A frame a client may send: exact size, sane values. */
+static bool client_frame_ok(const struct client_frame *f)
+{
     struct ctl_signal s;
-    if (size < sizeof(h))
+    if (f->h.size != f->size - sizeof(f->h) || (f->fd >= 0 && !frame_is_net(f)))
         return false;
-    memcpy(&h, frame, sizeof(h));
-    if (h.size != size - sizeof(h))
+    if (f->h.type == CTL_WINSIZE)
+        return f->h.size == sizeof(struct ctl_winsize);
+    if (f->h.type != CTL_SIGNAL)
+        return frame_is_net(f);
+    if (f->h.size != sizeof(s))
         return false;
-    if (h.type == CTL_WINSIZE)
-        return h.size == sizeof(struct ctl_winsize);
-    if (h.type != CTL_SIGNAL || h.size != sizeof(s))
-        return false;
-    memcpy(&s, frame + sizeof(h), sizeof(s));
+    memcpy(&s, f->data + sizeof(f->h), sizeof(s));
     return s.signo >= 1 && s.signo <= 64;
+}
+
+/* 1, 0: nothing is there, or -EPROTO: this is no client of ours. */
+static int client_recv(int from, struct client_frame *f, int flags)
+{
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec v = {f->data, sizeof(f->data)};
+    struct msghdr m = {.msg_iov = &v,
+                       .msg_iovlen = 1,
+                       .msg_control = control.space,
+                       .msg_controllen = CMSG_LEN(sizeof(int))};
+    f->fd = -1;
+    if ((flags & MSG_PEEK) != 0) /* it would take a copy of the fd */
+        m.msg_controllen = 0;
+    ssize_t n = recvmsg(from, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | flags);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : -EPROTO;
+    const struct cmsghdr *x = CMSG_FIRSTHDR(&m);
+    if (x != NULL && x->cmsg_level == SOL_SOCKET &&
+        x->cmsg_type == SCM_RIGHTS && x->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(&f->fd, CMSG_DATA(x), sizeof(f->fd));
+    f->size = (size_t)n;
+    if (f->size < sizeof(f->h) || (m.msg_flags & MSG_TRUNC) != 0)
+        return -EPROTO;
+    memcpy(&f->h, f->data, sizeof(f->h));
+    return 1;
+}
+
+/* Leave room for our own CTL_STDIN_EOF; wait while the guest is slow. But a
+ * guest that reads nothing keeps no interface by that. */
+static bool client_must_wait(const struct ctl_client *cl)
+{
+    const struct virtio_console *v = cl->ctl->console;
+    struct client_frame f;
+    return sizeof(v->pending) - v->pending_size < (size_t)2 * CTL_FRAME_MAX &&
+           (client_recv(cl->source.fd, &f, MSG_PEEK) != 1 ||
+            f.h.type != CTL_NET_REMOVE);
 }
 
 static void client_ready(struct loop_source *s, uint32_t events)
@@ -133,22 +188,25 @@ static void client_ready(struct loop_source *s, uint32_t events)
     (void)events;
     struct ctl_client *cl = (struct ctl_client *)s;
     struct ctl *c = cl->ctl;
-    /* Leave room for our own CTL_STDIN_EOF; wait while the guest is slow. */
-    if (sizeof(c->console->pending) - c->console->pending_size <
-        (size_t)2 * CTL_FRAME_MAX) {
+    struct client_frame f;
+    if (client_must_wait(cl)) {
         loop_want(c->loop, s, 0);
         return;
     }
-    uint8_t frame[CTL_FRAME_MAX];
-    ssize_t n = recv(s->fd, frame, sizeof(frame), MSG_DONTWAIT | MSG_TRUNC);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    int code = client_recv(s->fd, &f, 0);
+    if (code == 0)
         return;
-    if (n <= 0 || (size_t)n > sizeof(frame) ||
-        !client_frame_ok(frame, (size_t)n)) {
+    if (code < 0 || !client_frame_ok(&f) ||
+        (frame_is_net(&f) && c->ops->net_asked == NULL)) {
+        if (f.fd >= 0)
+            (void)close(f.fd);
         client_drop(cl);
-        return;
+    } else if (frame_is_net(&f)) {
+        c->ops->net_asked(c, cl, (const struct ctl_header *)(void *)f.data,
+                          f.fd);
+    } else {
+        (void)console_send(c->console, f.data, f.size);
     }
-    (void)console_send(c->console, frame, (size_t)n);
 }
 
 static int client_add(struct ctl *c, int fd, struct err *e)
@@ -173,6 +231,19 @@ static void listener_ready(struct loop_source *s, uint32_t events)
     int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0 && client_add(listener->ctl, fd, &e) < 0)
         (void)close(fd);
+}
+
+bool ctl_tell(struct ctl *c, const void *frame, size_t size)
+{
+    /* Room for CTL_STDIN_EOF stays. */
+    return sizeof(c->console->pending) - c->console->pending_size >=
+               size + CTL_FRAME_MAX &&
+           console_send(c->console, frame, size);
+}
+
+void ctl_answer(const struct ctl_client *to, const void *frame, size_t size)
+{
+    (void)send(to->source.fd, frame, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void ctl_broadcast(struct ctl *c, const void *frame, size_t size)

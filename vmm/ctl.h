@@ -12,6 +12,7 @@
 #include "vmm/virtio/console.h"
 
 struct ctl;
+struct ctl_client;
 struct err;
 struct report;
 
@@ -25,6 +26,14 @@ struct ctl_ops {
     void (*logged)(struct ctl *c, const char *text, size_t size);
     /* A slow reader took some output. */
     void (*written)(struct ctl *c);
+    /* CTL_NET_ADD or CTL_NET_REMOVE of a client: takes `fd` (-1: none). NULL:
+     * there is nothing of the kind. */
+    void (*net_asked)(struct ctl *c, const struct ctl_client *from,
+                      const struct ctl_header *h, int fd);
+    /* CTL_NET_DONE of the guest: any bytes. */
+    void (*net_done)(struct ctl *c, const void *payload, size_t size);
+    /* Nobody is to be answered there any more. */
+    void (*gone)(struct ctl *c, const struct ctl_client *client);
 };
 
 struct ctl_client {
@@ -52,5 +61,9 @@ void ctl_init(struct ctl *c, struct loop *l, const struct ctl_ops *ops,
 /* Serve a client and a listening socket; -1: none. Both are borrowed. */
 int ctl_attach(struct ctl *c, int client_fd, int listen_fd, struct err *e);
 
+/* Queue a frame for the guest; false: it has not read those before. */
+bool ctl_tell(struct ctl *c, const void *frame, size_t size);
+/* Send one message to a client, if it can take it. */
+void ctl_answer(const struct ctl_client *to, const void *frame, size_t size);
 /* Send one message to all clients; a client that cannot take it misses it. */
 void ctl_broadcast(struct ctl *c, const void *frame, size_t size);

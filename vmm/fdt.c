@@ -96,6 +96,16 @@ static int node_virtio(void *fdt, const struct virtio_mmio *t)
     return rc != 0 ? rc : fdt_end_node(fdt);
 }
 
+/* A place where a network device can appear (docs/boot.md). */
+static int node_spare(void *fdt, const struct virtio_mmio *t)
+{
+    int rc =
+        begin(fdt, "spare", t->window.base, BOARD_MMIO_STRIDE, "limpet,spare");
+    if (rc == 0)
+        rc = prop_interrupts(fdt, t);
+    return rc != 0 ? rc : fdt_end_node(fdt);
+}
+
 static int node_memory(void *fdt, const struct gmem_range *r)
 {
     char node[32];
@@ -182,6 +192,8 @@ int fdt_machine(void *out, size_t room, const struct fdt_plan *p, struct err *e)
     }
     for (unsigned i = 0; i < p->dev_count && rc == 0; i++)
         rc = node_virtio(out, &p->devs[i]);
+    for (unsigned i = 0; i < p->spare_count && rc == 0; i++)
+        rc = node_spare(out, &p->devs[p->dev_count + i]);
     return close_root(out, rc, e);
 }
 

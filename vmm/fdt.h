@@ -18,6 +18,7 @@ struct fdt_plan {
     struct arch_window image; /* size 0: none */
     const struct virtio_mmio *devs;
     unsigned dev_count;
+    unsigned spare_count; /* behind them: not there yet */
 };
 
 enum { FDT_SIZE_MAX = 32768 };

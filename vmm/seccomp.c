@@ -62,9 +62,9 @@ static const struct rule device_rules[] = {
     CALL(pwritev),                      /* disks */
     CALL(pread64),                      /* kernel symbols */
     CALL(fdatasync),                    /* disks */
-    CALL(recvmsg),                      /* stdin that is a socket */
+    CALL(recvmsg),                      /* stdin, control clients */
     CALL(sendmsg),                      /* stdout that is a socket */
-    CALL(recvfrom),                     /* control clients */
+    CALL(recvfrom),                     /* networks that are sockets */
     CALL(sendto),                       /* control clients */
     CALL(accept4),                      /* control clients */
     CALL(close),                        /* control clients */

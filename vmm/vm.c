@@ -109,6 +109,44 @@ static void output_written(struct ctl *c)
     finish_if_drained((struct vm *)c);
 }
 
+/* ---- networks that come and go ---- */
+
+static struct vm *vm_of_plug(struct plug *p)
+{
+    return (struct vm *)(void *)((uint8_t *)p - offsetof(struct vm, plug));
+}
+
+static bool net_tell(struct plug *p, const void *frame, size_t size)
+{
+    return ctl_tell(&vm_of_plug(p)->ctl, frame, size);
+}
+
+static void net_answer(struct plug *p, const void *client, int error)
+{
+    const struct {
+        struct ctl_header h;
+        struct ctl_net_done d;
+    } frame = {{CTL_NET_DONE, sizeof(frame.d)}, {.error = error}};
+    (void)p;
+    ctl_answer(client, &frame, sizeof(frame));
+}
+
+static void net_asked(struct ctl *c, const struct ctl_client *from,
+                      const struct ctl_header *h, int fd)
+{
+    plug_ask(&((struct vm *)c)->plug, from, h->type, h + 1, h->size, fd);
+}
+
+static void net_done(struct ctl *c, const void *payload, size_t size)
+{
+    plug_done(&((struct vm *)c)->plug, payload, size);
+}
+
+static void client_gone(struct ctl *c, const struct ctl_client *client)
+{
+    plug_forget(&((struct vm *)c)->plug, client);
+}
+
 /* ---- a stock Linux's window ---- */
 
 static void stock_ended(struct stock *s, bool restart)
@@ -313,8 +351,28 @@ static int add_image(struct vm *v, struct err *e)
     return add_device(v, &v->image.vd, e);
 }
 
+/* Places for devices that do not exist yet. */
+static int add_spares(struct vm *v, struct err *e)
+{
+    for (unsigned i = 0; i < v->config->net_spare; i++) {
+        struct virtio_net *n = &v->net[v->config->net_count + i];
+        struct virtio_mmio *t = &v->devs[v->dev_count];
+        virtio_net_init_spare(n);
+        if (add_device(v, &n->vd, e) < 0)
+            return e->code;
+        plug_place(&v->plug, n, t, -1);
+    }
+    v->spare_count = v->config->net_spare;
+    v->dev_count -= v->spare_count;
+    return 0;
+}
+
 static int add_networks(struct vm *v, struct err *e)
 {
+    static const struct plug_ops ops = {.tell = net_tell, .answer = net_answer};
+    v->plug.ops = &ops;
+    v->plug.bus = &v->bus;
+    v->plug.loop = &v->loop;
     for (unsigned i = 0; i < v->config->net_count; i++) {
         const struct config_net *c = &v->config->net[i];
         struct virtio_net_want want = {.fd = c->fd,
@@ -326,8 +384,10 @@ static int add_networks(struct vm *v, struct err *e)
         if (virtio_net_init(&v->net[i], &v->loop, &want, e) < 0 ||
             add_device(v, &v->net[i].vd, e) < 0)
             return e->code;
+        if (v->config->net_spare > 0) /* else they stay */
+            plug_place(&v->plug, &v->net[i], &v->devs[v->dev_count - 1], c->fd);
     }
-    return 0;
+    return add_spares(v, e);
 }
 
 static int add_devices(struct vm *v, const struct console_streams *streams,
@@ -337,7 +397,10 @@ static int add_devices(struct vm *v, const struct console_streams *streams,
                                             .write = call_write};
     static const struct ctl_ops ctl_ops = {.exited = guest_exited,
                                            .logged = guest_logged,
-                                           .written = output_written};
+                                           .written = output_written,
+                                           .net_asked = net_asked,
+                                           .net_done = net_done,
+                                           .gone = client_gone};
     static const struct stock_ops stock_ops = {.ended = stock_ended};
     const struct vm_config *c = v->config;
     v->irqs.shared = c->stock;
@@ -367,7 +430,7 @@ static int connect_devices(struct vm *v, struct err *e)
 {
     if (arch_irq_commit(&v->arch, &v->irqs, e) < 0)
         return e->code;
-    for (unsigned i = 0; i < v->dev_count; i++) {
+    for (unsigned i = 0; i < v->dev_count + v->spare_count; i++) {
         const struct virtio_mmio *t = &v->devs[i];
         for (uint16_t q = 0; q < t->dev->ops->queue_count; q++)
             if (arch_bell_add(&v->arch, virtio_mmio_bell(t), q,
@@ -393,7 +456,8 @@ static int write_ours(struct vm *v, struct err *e)
                                    .mem = &v->mem,
                                    .image = v->window.at,
                                    .devs = v->devs,
-                                   .dev_count = v->dev_count};
+                                   .dev_count = v->dev_count,
+                                   .spare_count = v->spare_count};
     const uint64_t pc = v->shared.entry.pc;
     if (boot_write(&plan, &v->shared.entry, e) < 0)
         return e->code;

@@ -16,6 +16,7 @@
 #include "vmm/gmem.h"
 #include "vmm/irq.h"
 #include "vmm/loop.h"
+#include "vmm/plug.h"
 #include "vmm/report.h"
 #include "vmm/stock.h"
 #include "vmm/vcpu.h"
@@ -53,6 +54,8 @@ struct vm {
     struct virtio_net net[CONFIG_NETS_MAX];
     struct virtio_mmio devs[VM_DEVICES_MAX];
     unsigned dev_count;
+    unsigned spare_count; /* behind them: lines and doorbells only */
+    struct plug plug;
     bool off;     /* the guest has ended: no CPU goes on */
     bool exiting; /* the guest has reported; output is being drained */
     bool delivered;

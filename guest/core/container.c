@@ -265,7 +265,7 @@ void container_start(void)
     container_files(c);
     (void)uts_set_hostname(c->hostname, strlen(c->hostname));
     for (uint32_t i = 0; i < c->rec.netif_count; i++)
-        netif_configure(&c->netifs[i]);
+        (void)netif_configure(&c->netifs[i]); /* it has said what is wrong */
     container_cwd(c);
     container_cred(c);
     container_stdio(c);

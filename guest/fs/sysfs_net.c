@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* /sys/class/net: a directory per interface. */
+#include "abi/linux/errno.h"
 #include "abi/linux/netdev.h"
 #include "abi/linux/stat.h"
 
@@ -10,11 +11,13 @@
 
 typedef unsigned long ul;
 
-/* r->arg: its index; interfaces never leave. */
+/* r->arg: its index; it may have gone. */
 #define NET_FILE(fn, fmt, value)                                               \
     static int fn(struct text *t, const struct pseudo_ref *r)                  \
     {                                                                          \
         const struct netif *n = netif_find((uint32_t)r->arg);                  \
+        if (n == NULL)                                                         \
+            return -ENODEV;                                                    \
         text_printf(t, fmt "\n", (value));                                     \
         return 0;                                                              \
     }
@@ -41,7 +44,10 @@ NET_FILE(show_tx_dropped, "%lu", (ul)n->stats.tx_dropped)
 
 static int show_address(struct text *t, const struct pseudo_ref *r)
 {
-    const uint8_t *m = netif_find((uint32_t)r->arg)->mac;
+    const struct netif *n = netif_find((uint32_t)r->arg);
+    if (n == NULL)
+        return -ENODEV;
+    const uint8_t *m = n->mac;
     text_printf(t, "%02x:%02x:%02x:%02x:%02x:%02x\n", m[0], m[1], m[2], m[3],
                 m[4], m[5]);
     return 0;
@@ -95,13 +101,13 @@ net_find(const struct pseudo_ref *r, const char *name, struct pseudo_ref *child)
 static bool net_next(const struct pseudo_ref *r, uint64_t *cursor,
                      char name[24])
 {
-    const struct netif *n =
-        *cursor < NETIF_MAX ? netif_at((unsigned)*cursor) : NULL;
+    unsigned at = (unsigned)MIN(*cursor, (uint64_t)NETIF_MAX);
+    const struct netif *n = netif_next(&at);
     (void)r;
     if (n == NULL)
         return false;
     (void)kstrcpy(name, n->name, 24);
-    ++*cursor;
+    *cursor = at;
     return true;
 }
 

@@ -13,8 +13,8 @@
 
 static struct netif *find(const uint8_t mac[6])
 {
-    for (unsigned i = 0; i < netif_count(); i++) {
-        struct netif *n = netif_at(i);
+    struct netif *n;
+    for (unsigned at = 0; (n = netif_next(&at)) != NULL;) {
         if (n->ethernet && memcmp(n->mac, mac, sizeof(n->mac)) == 0)
             return n;
     }
@@ -28,7 +28,7 @@ static struct ip_addr address(const struct boot_addr *a)
     return out;
 }
 
-static void add_address(struct netif *n, const struct boot_addr *b)
+static int add_address(struct netif *n, const struct boot_addr *b)
 {
     struct netif_addr a = {.addr = address(b), .prefix = b->prefix};
     a.scope =
@@ -36,14 +36,17 @@ static void add_address(struct netif *n, const struct boot_addr *b)
     int e = netif_addr_add(n, &a);
     if (e < 0)
         klog(KLOG_ERROR, "%s: address cannot be used: error %d", n->name, -e);
+    return e;
 }
 
-static void add_gateway(const struct netif *n, const struct boot_addr *b)
+static int add_gateway(const struct netif *n, const struct boot_addr *b)
 {
     struct ip_addr gateway = address(b);
     struct route r = {.dst = ip_is4(&gateway) ? ip_any4 : ip_any6,
                       .gateway = gateway,
                       .oif = n->index,
+                      /* The first interface is it as long as it is there. */
+                      .metric = n->place - 1,
                       .protocol = LX_RTPROT_BOOT,
                       .scope = LX_RT_SCOPE_UNIVERSE,
                       .type = LX_RTN_UNICAST};
@@ -64,25 +67,34 @@ static void add_gateway(const struct netif *n, const struct boot_addr *b)
     }
     if (e < 0)
         klog(KLOG_ERROR, "%s: gateway cannot be used: error %d", n->name, -e);
+    return e;
 }
 
-void netif_configure(const struct boot_netif *b)
+static void keep_first(int *error, int e)
+{
+    if (*error == 0 && e < 0)
+        *error = e;
+}
+
+int netif_configure(const struct boot_netif *b)
 {
     struct netif *n = find(b->mac);
+    int r = 0;
     if (n == NULL) {
         klog(KLOG_ERROR, "boot data: %.16s: there is no such device", b->name);
-        return;
+        return -ENODEV;
     }
     memcpy(n->name, b->name, sizeof(b->name));
     n->name[sizeof(n->name) - 1] = '\0';
     if (b->mtu != 0)
         n->mtu = b->mtu;
     for (unsigned i = 0; i < MIN(b->addr_count, ARRAY_COUNT(b->addr)); i++)
-        add_address(n, &b->addr[i]);
+        keep_first(&r, add_address(n, &b->addr[i]));
     /* Up only now: all of them are announced, and routes find their way. */
     netif_set_flags(n, n->flags | LX_IFF_UP);
     for (unsigned i = 0; i < MIN(b->gateway_count, ARRAY_COUNT(b->gateway));
          i++)
-        add_gateway(n, &b->gateway[i]);
+        keep_first(&r, add_gateway(n, &b->gateway[i]));
     net_flush();
+    return r;
 }

@@ -5,5 +5,6 @@
 struct boot_netif;
 
 /* The interface with its MAC address gets its name, MTU, addresses and routes.
- * Before programs run. */
-void netif_configure(const struct boot_netif *b);
+ * Before programs run, or on the net thread. 0, or the first of its errors:
+ * -ENODEV, what netif_addr_add() and route_add() say. */
+int netif_configure(const struct boot_netif *b);

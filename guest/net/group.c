@@ -190,7 +190,7 @@ static void answer_query(struct net_work *w)
     spin_unlock(&groups.lock);
     for (unsigned i = 0; group_at(i, &n, &g, &users); i++)
         report(n, &g, IS_EXCLUDE);
-    for (unsigned k = 1; (n = netif_at(k)) != NULL; k++) {
+    for (unsigned k = 1; (n = netif_next(&k)) != NULL;) {
         struct netif_addr a;
         for (unsigned i = 0; netif_addr_at(n, i, &a); i++) {
             g = nd_group(&a.addr);
@@ -263,6 +263,18 @@ static bool group_unuse(const struct netif *n, const struct ip_addr *g)
     return true;
 }
 
+/* Sockets keep what they joined until they leave; its index never comes again.
+ */
+void group_forget(const struct netif *n)
+{
+    spin_lock(&groups.lock);
+    for (unsigned i = groups.count; i-- > 0;) {
+        if (groups.all[i].netif == n)
+            groups.all[i] = groups.all[--groups.count];
+    }
+    spin_unlock(&groups.lock);
+}
+
 static struct member *member_find(struct inet_sock *k, const struct ip_addr *g,
                                   uint32_t oif, unsigned *count)
 {
@@ -328,7 +340,7 @@ int group_leave(struct inet_sock *k, const struct ip_addr *group, uint32_t oif)
     if (m != NULL) {
         list_remove(&m->node);
         n = netif_find(m->oif);
-        last = group_unuse(n, &m->group);
+        last = n != NULL && group_unuse(n, &m->group);
     }
     spin_unlock(&groups.lock);
     kfree(m);

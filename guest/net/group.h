@@ -6,6 +6,8 @@
 
 #define MLD_QUERY 130u
 
+/* Interface `n` goes: nobody is in a group there any more. */
+void group_forget(const struct netif *n);
 /* Tell routers and switches that `n` wants a group, or no more. */
 void group_report(struct netif *n, const struct ip_addr *group, bool join);
 extern const struct ip_protocol igmp_protocol;

@@ -191,7 +191,7 @@ static int64_t conf_ioctl(uint64_t arg)
     struct netif *n;
     if (copy_from_user(&c, uptr(arg), sizeof(c)) < 0)
         return -EFAULT;
-    for (unsigned k = 0; (n = netif_at(k)) != NULL; k++) {
+    for (unsigned k = 0; (n = netif_next(&k)) != NULL;) {
         struct netif_addr a;
         struct lx_ifreq q = {.name = ""};
         for (unsigned i = 0; netif_addr_at(n, i, &a); i++) {

@@ -6,51 +6,75 @@
 #include "abi/linux/netdev.h"
 
 #include "guest/core/klib.h"
+#include "guest/net/group.h"
 #include "guest/net/ip.h"
 #include "guest/net/lo.h"
+#include "guest/net/netaddr.h"
 
-/* Interfaces never leave, and are added before programs run: no lock. */
+/* Changed on the net thread only, and before programs run; read without a lock:
+ * what an entry points to stays (netif.h). */
 static struct netif *table[NETIF_MAX] = {&lo_netif};
-static unsigned count = 1;  /* release: entries below are there */
+static unsigned places = 1; /* release: all are below; never fewer */
+static uint32_t last_index = 1;
 static uint32_t flush_mask; /* atomic: bit i: table[i] wants a flush */
 
-unsigned netif_count(void)
+struct netif *netif_next(unsigned *at)
 {
-    return __atomic_load_n(&count, __ATOMIC_ACQUIRE);
-}
-
-struct netif *netif_at(unsigned i)
-{
-    return i < netif_count() ? table[i] : NULL;
+    const unsigned end = __atomic_load_n(&places, __ATOMIC_ACQUIRE);
+    struct netif *n = NULL;
+    while (n == NULL && *at < end)
+        n = __atomic_load_n(&table[(*at)++], __ATOMIC_ACQUIRE);
+    return n;
 }
 
 struct netif *netif_find(uint32_t index)
 {
-    return index == 0 ? NULL : netif_at(index - 1);
+    struct netif *n;
+    for (unsigned at = 0; (n = netif_next(&at)) != NULL;) {
+        if (n->index == index)
+            return n;
+    }
+    return NULL;
 }
 
 struct netif *netif_by_name(const char *name)
 {
-    for (unsigned i = 0; i < netif_count(); i++) {
-        if (strncmp(table[i]->name, name, NETIF_NAME_SIZE) == 0)
-            return table[i];
+    struct netif *n;
+    for (unsigned at = 0; (n = netif_next(&at)) != NULL;) {
+        if (strncmp(n->name, name, NETIF_NAME_SIZE) == 0)
+            return n;
     }
     return NULL;
 }
 
 int netif_add(struct netif *n)
 {
+    unsigned place = 1;
     int r = net_start();
     if (r < 0)
         return r;
-    if (count == NETIF_MAX)
+    while (place < NETIF_MAX && table[place] != NULL)
+        place++;
+    if (place == NETIF_MAX)
         return -ENOSPC;
-    n->index = count + 1;
+    n->index = ++last_index;
+    n->place = place;
     if (n->name[0] == '\0')
-        (void)ksnprintf(n->name, sizeof(n->name), "eth%u", count - 1);
-    table[count] = n;
-    __atomic_store_n(&count, count + 1, __ATOMIC_RELEASE);
+        (void)ksnprintf(n->name, sizeof(n->name), "eth%u", place - 1);
+    __atomic_store_n(&table[place], n, __ATOMIC_RELEASE);
+    if (place >= places)
+        __atomic_store_n(&places, place + 1, __ATOMIC_RELEASE);
     return 0;
+}
+
+void netif_remove(struct netif *n)
+{
+    struct netif_addr a;
+    __atomic_store_n(&table[n->place], NULL, __ATOMIC_RELEASE);
+    netif_set_flags(n, 0);
+    while (netif_addr_at(n, 0, &a))
+        (void)netif_addr_del(n, &a.addr);
+    group_forget(n);
 }
 
 void netif_count_stat(uint64_t *stat, uint64_t n)
@@ -102,7 +126,7 @@ void netif_send(struct netif *n, struct packet *p)
 void netif_mark_flush(struct netif *n)
 {
     if (n->ops->flush != NULL)
-        __atomic_fetch_or(&flush_mask, 1u << (n->index - 1), __ATOMIC_RELEASE);
+        __atomic_fetch_or(&flush_mask, 1u << n->place, __ATOMIC_RELEASE);
 }
 
 void net_flush(void)
@@ -114,8 +138,10 @@ void net_flush(void)
             return;
         uint32_t mask = __atomic_exchange_n(&flush_mask, 0, __ATOMIC_ACQ_REL);
         for (; mask != 0; mask &= mask - 1) {
-            struct netif *n = table[__builtin_ctz(mask)];
-            n->ops->flush(n);
+            struct netif *n =
+                __atomic_load_n(&table[__builtin_ctz(mask)], __ATOMIC_ACQUIRE);
+            if (n != NULL)
+                n->ops->flush(n);
         }
     }
 }

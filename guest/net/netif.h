@@ -37,11 +37,17 @@ struct netif_ops {
         struct netif *n); /* groups or promiscuity changed, or NULL */
 };
 
+/*
+ * A driver never frees one, and ops stay callable: packets, sockets and whoever
+ * has just looked one up know it by its address after netif_remove(), too. What
+ * is sent there then is dropped by IFF_UP, or by the driver.
+ */
 struct netif {
     const struct netif_ops *ops;
     void *driver;
     char name[NETIF_NAME_SIZE];
-    uint32_t index;   /* 1: lo */
+    uint32_t index;   /* 1: lo; never given twice */
+    uint32_t place;   /* in the table */
     uint32_t flags;   /* LX_IFF_* */
     uint32_t mtu;     /* bytes of IP */
     uint32_t mtu_max; /* 0: any */
@@ -56,14 +62,17 @@ struct netif {
     struct netif_stats stats;
 };
 
-/* A driver's interface appears (before programs run); gets its index and, if
- * it has none, a name (eth0 ...). The net thread runs from then on. 0, -ENOSPC,
- * -ENOMEM. */
+/* A driver's interface appears (before programs run, or on the net thread);
+ * gets its index and, if it has none, a name (eth0 ...). The net thread runs
+ * from then on. 0, -ENOSPC, -ENOMEM. */
 int netif_add(struct netif *n);
+/* Net thread: it is down, and nobody finds it any more; its addresses, routes,
+ * neighbours and groups are gone. netif_add() may have it again. */
+void netif_remove(struct netif *n);
 struct netif *netif_find(uint32_t index); /* NULL */
 struct netif *netif_by_name(const char *name);
-struct netif *netif_at(unsigned i); /* i-th of netif_count(), index order */
-unsigned netif_count(void);
+/* The next one from *at (0: lo) on, and *at behind it; NULL: no more. */
+struct netif *netif_next(unsigned *at);
 void netif_count_stat(uint64_t *stat, uint64_t n); /* any context */
 void netif_mark_flush(struct netif *n); /* the next net_flush() calls ops */
 /* A frame came in; net thread, no locks. Ethernet header (if any) in front. */

@@ -40,8 +40,8 @@ struct netif *ip_owner(const struct ip_addr *a)
 {
     if (ip_is_loopback(a) && netif_up(&lo_netif))
         return &lo_netif; /* 127/8: all of it, RFC 1122 3.2.1.3 (g) */
-    for (unsigned i = 0; i < netif_count(); i++) {
-        struct netif *n = netif_at(i);
+    struct netif *n;
+    for (unsigned at = 0; (n = netif_next(&at)) != NULL;) {
         if (netif_has(n, a))
             return n;
     }
@@ -70,8 +70,8 @@ bool ip_is_broadcast(const struct ip_addr *a, const struct netif *only)
         return false;
     if (a->w[3] == UINT32_MAX)
         return true;
-    for (unsigned i = 0; i < netif_count() && !found; i++) {
-        struct netif *n = netif_at(i);
+    struct netif *n;
+    for (unsigned at = 0; !found && (n = netif_next(&at)) != NULL;) {
         if (only != NULL && n != only)
             continue;
         spin_lock(&n->lock);
@@ -138,11 +138,12 @@ static bool source_any(struct netif *n, const struct ip_addr *dst,
 {
     if (route_source(n, dst, src))
         return true;
-    for (unsigned i = netif_count(); i-- > 0;) {
-        if (netif_up(netif_at(i)) && route_source(netif_at(i), dst, src))
+    /* lo last. */
+    for (unsigned at = 1; (n = netif_next(&at)) != NULL;) {
+        if (netif_up(n) && route_source(n, dst, src))
             return true;
     }
-    return false;
+    return netif_up(&lo_netif) && route_source(&lo_netif, dst, src);
 }
 
 /* --- routes from addresses --- */
@@ -176,8 +177,8 @@ static void connected_route(const struct netif *n, const struct netif_addr *na,
 /* The i-th of those; false and *i less those there are. */
 static bool connected_at(unsigned *i, struct route *out)
 {
-    for (unsigned k = 0; k < netif_count(); k++) {
-        struct netif *n = netif_at(k);
+    struct netif *n;
+    for (unsigned at = 0; (n = netif_next(&at)) != NULL;) {
         bool found = false;
         if (!netif_up(n))
             continue;
@@ -348,8 +349,9 @@ static void query_addrs(struct route_query *q, struct netif *n)
 
 static bool route_find(struct route_query *q)
 {
-    for (unsigned i = 0; i < netif_count(); i++)
-        query_addrs(q, netif_at(i));
+    struct netif *n;
+    for (unsigned at = 0; (n = netif_next(&at)) != NULL;)
+        query_addrs(q, n);
     if (__atomic_load_n(&table.count, __ATOMIC_RELAXED) != 0) {
         spin_lock(&table.lock);
         for (unsigned i = 0; i < table.count; i++)
@@ -362,13 +364,14 @@ static bool route_find(struct route_query *q)
 /* Without a route, but for that interface or a link-local group. */
 static struct netif *group_netif(const struct ip_addr *dst, uint32_t oif)
 {
+    struct netif *n;
     if (oif != 0)
         return netif_find(oif);
     if (ip_is4(dst))
         return NULL;
-    for (unsigned i = 1; i < netif_count(); i++) {
-        if (netif_up(netif_at(i)))
-            return netif_at(i);
+    for (unsigned at = 1; (n = netif_next(&at)) != NULL;) {
+        if (netif_up(n))
+            return n;
     }
     return &lo_netif;
 }

@@ -124,7 +124,7 @@ static void addr_dump(struct nl_out *o, uint8_t family)
 {
     struct netif_addr a;
     struct netif *n;
-    for (unsigned k = 0; (n = netif_at(k)) != NULL; k++) {
+    for (unsigned k = 0; (n = netif_next(&k)) != NULL;) {
         for (unsigned i = 0; netif_addr_at(n, i, &a); i++) {
             if (family_of(&a.addr) == family)
                 addr_put(o, n, &a);
@@ -249,7 +249,7 @@ int rtnl_dump(struct nl_out *o, const struct nl_request *r)
     uint8_t family = r->size > 0 ? r->body[0] : 0;
     switch (r->h.type) {
     case LX_RTM_GETLINK:
-        for (unsigned i = 0; (n = netif_at(i)) != NULL; i++)
+        for (unsigned i = 0; (n = netif_next(&i)) != NULL;)
             link_put(o, n);
         return 0;
     case LX_RTM_GETADDR:

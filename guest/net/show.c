@@ -50,7 +50,7 @@ int net_show_dev(struct text *t, const struct pseudo_ref *r)
            "|  Transmit\n"
            " face |bytes    packets errs drop fifo frame compressed multicast"
            "|bytes    packets errs drop fifo colls carrier compressed\n");
-    for (unsigned i = 0; (n = netif_at(i)) != NULL; i++) {
+    for (unsigned i = 0; (n = netif_next(&i)) != NULL;) {
         const struct netif_stats *s = &n->stats;
         text_printf(t,
                     "%6s: %7lu %7lu %4lu %4lu %4u %5u %10u %9lu %8lu %7lu "
@@ -190,7 +190,7 @@ int net_show_if_inet6(struct text *t, const struct pseudo_ref *r)
 {
     struct netif *n;
     (void)r;
-    for (unsigned k = 0; (n = netif_at(k)) != NULL; k++) {
+    for (unsigned k = 0; (n = netif_next(&k)) != NULL;) {
         struct netif_addr a;
         for (unsigned i = 0; netif_addr_at(n, i, &a); i++) {
             unsigned scope = a.scope == LX_RT_SCOPE_HOST   ? 0x10u
@@ -237,7 +237,7 @@ int net_show_igmp(struct text *t, const struct pseudo_ref *r)
     (void)r;
     text_printf(t, "Idx\tDevice    : Count Querier\tGroup    Users Timer\t"
                    "Reporter\n");
-    for (unsigned k = 0; (n = netif_at(k)) != NULL; k++) {
+    for (unsigned k = 0; (n = netif_next(&k)) != NULL;) {
         unsigned count = 1;
         for (unsigned i = 0; group_at(i, &of, &g, &users); i++)
             count += of == n && ip_is4(&g);

@@ -7,11 +7,12 @@
 #include "guest/core/log.h"
 #include "guest/core/signal.h"
 #include "guest/virtio/console.h"
+#include "guest/virtio/plug.h"
 
 /* Frames are parsed in interrupt context, the only reader. Payloads that we do
  * not know are skipped, so only the start of a frame is kept. */
 static struct {
-    uint8_t frame[64];
+    uint8_t frame[sizeof(struct ctl_header) + sizeof(struct ctl_net)];
     uint32_t have; /* bytes kept */
     uint32_t skip; /* bytes of this frame still to throw away */
 } in;
@@ -39,6 +40,8 @@ static void ctl_frame(const struct ctl_header *h, const void *payload)
     } else if (h->type == CTL_STDIN_EOF && h->size >= sizeof(count)) {
         memcpy(&count, payload, sizeof(count));
         console_set_eof(BOOT_PORT_STDIO, count);
+    } else if (h->type == CTL_NET_ADD || h->type == CTL_NET_REMOVE) {
+        plug_frame(h, payload, sizeof(in.frame) - sizeof(*h));
     }
 }
 
@@ -104,6 +107,7 @@ void ctl_init(void)
     if (console_prepare_in(BOOT_PORT_CTL) < 0 ||
         console_prepare_out(BOOT_PORT_CTL) < 0)
         panic("no memory for the control port");
+    plug_init();
     klog_set_sink(ctl_log);
     console_set_input(BOOT_PORT_CTL, ctl_input);
     unsigned long flags = arch_irq_save();

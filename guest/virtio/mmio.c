@@ -96,16 +96,9 @@ static void write_address(const struct virtio_device *d, uint32_t reg,
     mmio_write(d, reg + 4, (uint32_t)(pa >> 32));
 }
 
-/* 4.2.3.2, one queue. */
-static int queue_start(struct virtio_device *d, uint32_t index, uint16_t max)
+static int queue_alloc(struct virtq *q, struct virtio_device *d, uint16_t index,
+                       uint16_t size)
 {
-    struct virtq *q = &d->queues[index];
-    mmio_write(d, VIRTIO_MMIO_REG_QUEUE_SEL, index);
-    uint32_t size = MIN(mmio_read(d, VIRTIO_MMIO_REG_QUEUE_NUM_MAX), max);
-    if (size == 0)
-        return -ENODEV;
-    while ((size & (size - 1)) != 0)
-        size &= size - 1;
     uint64_t used =
         ROUND_UP(VIRTQ_DESC_SIZE(size) + VIRTQ_AVAIL_SIZE(size), UINT64_C(4));
     unsigned order = 0;
@@ -114,16 +107,59 @@ static int queue_start(struct virtio_device *d, uint32_t index, uint16_t max)
     paddr_t ring = page_alloc(order, PAGE_ZERO);
     if (ring == 0)
         return -ENOMEM;
-    virtq_init(q, d, (uint16_t)index, (uint16_t)size);
+    virtq_init(q, d, index, size);
     q->desc = page_virt(ring);
     q->avail = (char *)q->desc + VIRTQ_DESC_SIZE(size);
     q->used = (char *)q->desc + used;
+    return 0;
+}
+
+/* 4.2.3.2, one queue; one that has rings keeps them. */
+static int queue_start(struct virtio_device *d, uint32_t index, uint16_t max)
+{
+    struct virtq *q = &d->queues[index];
+    int r = 0;
+    mmio_write(d, VIRTIO_MMIO_REG_QUEUE_SEL, index);
+    uint32_t most = mmio_read(d, VIRTIO_MMIO_REG_QUEUE_NUM_MAX);
+    uint32_t size = q->desc != NULL ? q->size : MIN(most, max);
+    if (size == 0 || size > most)
+        return -ENODEV;
+    while ((size & (size - 1)) != 0)
+        size &= size - 1;
+    if (q->desc != NULL)
+        virtq_reset(q);
+    else
+        r = queue_alloc(q, d, (uint16_t)index, (uint16_t)size);
+    if (r < 0)
+        return r;
     mmio_write(d, VIRTIO_MMIO_REG_QUEUE_NUM, size);
     write_address(d, VIRTIO_MMIO_REG_QUEUE_DESC_LOW, q->desc);
     write_address(d, VIRTIO_MMIO_REG_QUEUE_DRIVER_LOW, q->avail);
     write_address(d, VIRTIO_MMIO_REG_QUEUE_DEVICE_LOW, q->used);
     mmio_write(d, VIRTIO_MMIO_REG_QUEUE_READY, 1);
     return 0;
+}
+
+static int attach_lines(struct virtio_device *d)
+{
+    uint32_t size;
+    const uint32_t lines = d->lines ? d->queue_count + 1 : 1;
+    const void *irqs = fdt_prop(&d->node, "interrupts", &size);
+    int r = 0;
+    if (irqs == NULL || size < lines * ARCH_IRQ_CELLS * 4)
+        return -EINVAL;
+    if (d->attached)
+        return 0;
+    d->irq.fn = level_interrupt;
+    if (!d->lines)
+        r = irq_attach(arch_irq_line(irqs, 0), &d->irq);
+    for (uint32_t i = 1; i < lines && r == 0; i++) {
+        struct virtq *q = &d->queues[i - 1];
+        q->irq.fn = preset_interrupt;
+        r = irq_attach(arch_irq_line(irqs, i), &q->irq);
+    }
+    d->attached = r == 0;
+    return r;
 }
 
 static int standard_start(struct virtio_device *d, uint64_t want,
@@ -150,12 +186,7 @@ static int standard_start(struct virtio_device *d, uint64_t want,
         if (r < 0)
             return r;
     }
-    uint32_t size;
-    const void *irqs = fdt_prop(&d->node, "interrupts", &size);
-    d->irq.fn = level_interrupt;
-    int r = irqs != NULL && size >= ARCH_IRQ_CELLS * 4
-                ? irq_attach(arch_irq_line(irqs, 0), &d->irq)
-                : -EINVAL;
+    int r = attach_lines(d);
     if (r == 0)
         mmio_write(d, VIRTIO_MMIO_REG_STATUS, status | VIRTIO_STATUS_DRIVER_OK);
     return r;
@@ -169,7 +200,8 @@ uint64_t virtio_features(struct virtio_device *d)
 int virtio_start(struct virtio_device *d, uint64_t want, uint32_t count,
                  uint16_t max)
 {
-    d->queues = kzalloc(count * sizeof(*d->queues));
+    if (d->queues == NULL) /* else it was stopped */
+        d->queues = kzalloc(count * sizeof(*d->queues));
     if (d->queues == NULL)
         return -ENOMEM;
     d->queue_count = count;
@@ -182,6 +214,39 @@ int virtio_start(struct virtio_device *d, uint64_t want, uint32_t count,
     klog(KLOG_ERROR, "virtio: device %u at %lx does not start: error %d", d->id,
          (unsigned long)d->regs, -r);
     return r;
+}
+
+void virtio_stop(struct virtio_device *d)
+{
+    /* Our device has stopped when the write is done: 2.4.1, 4.2.2. */
+    mmio_write(d, VIRTIO_MMIO_REG_STATUS, 0);
+    d->attached = d->attached || d->preset;
+    d->lines = d->lines || d->preset;
+    d->preset = false;
+}
+
+int virtio_find_spare(struct virtio_device *d, paddr_t regs)
+{
+    struct fdt_node n = {0};
+    uint32_t size;
+    while (fdt_next_compatible(&n, "limpet,spare")) {
+        const void *p = fdt_prop(&n, "reg", &size);
+        if (p == NULL || size < 16 || fdt_cell2(p, 0) != regs)
+            continue;
+        *d = (struct virtio_device){.regs = regs, .node = n, .lines = true};
+        return 0;
+    }
+    return -ENODEV;
+}
+
+int virtio_look(struct virtio_device *d, uint32_t id)
+{
+    if (mmio_read(d, VIRTIO_MMIO_REG_MAGIC_VALUE) != VIRTIO_MMIO_MAGIC ||
+        mmio_read(d, VIRTIO_MMIO_REG_VERSION) != VIRTIO_MMIO_VERSION ||
+        mmio_read(d, VIRTIO_MMIO_REG_DEVICE_ID) != id)
+        return -ENODEV;
+    d->id = id;
+    return 0;
 }
 
 void virtio_config_read(struct virtio_device *d, uint32_t off, void *to,
@@ -213,8 +278,9 @@ int virtio_config_irq(struct virtio_device *d, struct irq_handler *h)
 {
     uint32_t size;
     const void *irqs = fdt_prop(&d->node, "interrupts", &size);
-    if (!d->preset || irqs == NULL || size < ARCH_IRQ_CELLS * 4)
-        return d->preset ? -EINVAL : 0;
+    const bool own = d->preset || d->lines;
+    if (!own || irqs == NULL || size < ARCH_IRQ_CELLS * 4)
+        return own ? -EINVAL : 0;
     return irq_attach(arch_irq_line(irqs, 0), h);
 }
 

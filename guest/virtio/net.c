@@ -5,6 +5,7 @@
  * interrupt is off while the net thread finds frames; sent packets are freed
  * at the next occasion, without an interrupt, but when the ring is full.
  */
+#include "abi/boot.h"
 #include "abi/linux/errno.h"
 #include "abi/linux/netdev.h"
 #include "abi/virtio_mmio.h"
@@ -14,6 +15,7 @@
 #include "guest/core/kmem.h"
 #include "guest/core/log.h"
 #include "guest/core/page.h"
+#include "guest/net/boot.h"
 #include "guest/net/netif.h"
 #include "guest/net/proto.h"
 #include "guest/virtio/queue.h"
@@ -32,11 +34,15 @@
 
 struct net_dev {
     struct netif netif;
+    struct net_dev *next; /* of `devs` */
     struct virtio_device *dev;
     struct virtq *rx, *tx;
     struct net_work rx_work, tx_work, link_work;
     struct net_timer retry;
     struct irq_handler config_irq;
+    /* The device is not there (any more). Changed on the net thread, under
+     * tx->lock. */
+    bool gone;
     /* net thread only */
     unsigned rx_target; /* pages that shall be in the ring */
     unsigned rx_posted; /* that are */
@@ -44,6 +50,9 @@ struct net_dev {
     struct list tx_wait; /* packets, until there is room in the ring */
     uint32_t tx_wait_bytes;
 };
+
+/* They stay for ever: netif.h. Before programs run, then net thread only. */
+static struct net_dev *devs;
 
 static struct net_dev *net_of(struct netif *n)
 {
@@ -181,6 +190,8 @@ static void rx_poll(struct net_work *w)
     struct net_dev *n = CONTAINER_OF(w, struct net_dev, rx_work);
     unsigned frames = 0;
     unsigned before = n->rx_posted;
+    if (n->gone)
+        return; /* an interrupt was under way */
     while (frames < NET_RX_TURN && rx_frame(n))
         frames++;
     /* A ring that was half empty was too short. */
@@ -214,7 +225,8 @@ static void rx_interrupt(struct virtq *q)
 static void rx_retry(struct net_work *w)
 {
     struct net_dev *n = CONTAINER_OF(w, struct net_dev, retry.work);
-    rx_refill(n);
+    if (!n->gone)
+        rx_refill(n);
 }
 
 /* --- out; tx->lock held --- */
@@ -306,12 +318,12 @@ static void net_send(struct netif *netif, struct packet *p)
         return;
     }
     unsigned long flags = spin_lock_irq(&n->tx->lock);
-    bool waits = !list_empty(&n->tx_wait);
+    bool waits = n->gone || !list_empty(&n->tx_wait);
     if (!waits) {
         tx_reclaim(n);
         waits = tx_put(n, p) < 0;
     }
-    bool full = waits && n->tx_wait_bytes + p->size > NET_TX_BYTES;
+    bool full = n->gone || (waits && n->tx_wait_bytes + p->size > NET_TX_BYTES);
     if (waits && !full) {
         list_add_tail(&n->tx_wait, &p->node);
         n->tx_wait_bytes += p->size;
@@ -332,6 +344,8 @@ static void net_flush_tx(struct netif *netif)
 static void tx_work(struct net_work *w)
 {
     struct net_dev *n = CONTAINER_OF(w, struct net_dev, tx_work);
+    if (n->gone)
+        return;
     unsigned long flags = spin_lock_irq(&n->tx->lock);
     tx_drain(n);
     spin_unlock_irq(&n->tx->lock, flags);
@@ -353,6 +367,8 @@ static void link_changed(struct net_work *w)
 {
     struct net_dev *n = CONTAINER_OF(w, struct net_dev, link_work);
     struct virtio_net_config c;
+    if (n->gone)
+        return;
     virtio_config_now(n->dev, 0, &c, sizeof(c));
     bool up = (c.status & VIRTIO_NET_S_LINK_UP) != 0;
     if (up)
@@ -382,6 +398,8 @@ static void net_describe(struct net_dev *n)
     i->driver = n;
     i->ethernet = true;
     i->flags = LX_IFF_RUNNING | LX_IFF_BROADCAST | LX_IFF_MULTICAST;
+    i->stats = (struct netif_stats){0}; /* of the one before, if any */
+    i->addr_count = 0;
     i->mtu = (f & VIRTIO_NET_F_MTU) != 0 ? c.mtu : 1500;
     memcpy(i->mac, c.mac, sizeof(i->mac));
     i->tx_csum = (f & VIRTIO_NET_F_CSUM) != 0;
@@ -390,24 +408,33 @@ static void net_describe(struct net_dev *n)
     i->uso_max = (f & VIRTIO_NET_F_HOST_USO) != 0 ? NET_GSO_MAX : 0;
 }
 
-static void net_queues(struct net_dev *n, struct virtio_device *d)
+static struct net_dev *net_new(struct virtio_device *d)
 {
+    struct net_dev *n = kzalloc(sizeof(*n));
+    if (n == NULL)
+        return NULL;
     n->dev = d;
-    n->rx = &d->queues[VIRTIO_NET_RXQ(0)];
-    n->tx = &d->queues[VIRTIO_NET_TXQ(0)];
-    n->rx->owner = n->tx->owner = n;
+    n->gone = true;
     list_init(&n->tx_wait);
     net_work_init(&n->rx_work, rx_poll);
     net_work_init(&n->tx_work, tx_work);
     net_work_init(&n->link_work, link_changed);
     net_timer_init(&n->retry, rx_retry);
+    return n;
+}
+
+static void net_queues(struct net_dev *n)
+{
+    n->rx = &n->dev->queues[VIRTIO_NET_RXQ(0)];
+    n->tx = &n->dev->queues[VIRTIO_NET_TXQ(0)];
+    n->rx->owner = n->tx->owner = n;
     n->rx_target = NET_RX_MIN;
     virtq_disable_irq(n->tx);
     n->rx->fn = rx_interrupt;
     n->tx->fn = tx_interrupt;
 }
 
-void virtio_net_init(struct virtio_device *d)
+static int net_begin(struct net_dev *n)
 {
     const uint64_t want = VIRTIO_F_EVENT_IDX | VIRTIO_NET_F_MAC |
                           VIRTIO_NET_F_MTU | VIRTIO_NET_F_STATUS |
@@ -417,21 +444,136 @@ void virtio_net_init(struct virtio_device *d)
                           VIRTIO_NET_F_HOST_TSO4 | VIRTIO_NET_F_HOST_TSO6 |
                           VIRTIO_NET_F_HOST_ECN | VIRTIO_NET_F_GUEST_USO4 |
                           VIRTIO_NET_F_GUEST_USO6 | VIRTIO_NET_F_HOST_USO;
-    struct net_dev *n = kzalloc(sizeof(*n));
-    if (n == NULL || virtio_start(d, want, 2, NET_QUEUE) < 0 ||
-        (d->features & VIRTIO_NET_F_MRG_RXBUF) == 0) {
+    int r = virtio_start(n->dev, want, 2, NET_QUEUE);
+    if (r < 0)
+        return r;
+    if ((n->dev->features & VIRTIO_NET_F_MRG_RXBUF) == 0)
+        return -ENODEV;
+    net_queues(n);
+    net_describe(n);
+    return 0;
+}
+
+/* It can be used from now on. */
+static int net_join(struct net_dev *n)
+{
+    unsigned long flags = spin_lock_irq(&n->tx->lock);
+    n->gone = false;
+    spin_unlock_irq(&n->tx->lock, flags);
+    int r = netif_add(&n->netif);
+    if (r < 0)
+        return r;
+    if (n->config_irq.fn == NULL) { /* else it has its line */
+        n->config_irq.fn = config_interrupt;
+        (void)virtio_config_irq(n->dev, &n->config_irq);
+    }
+    net_work_queue(&n->rx_work); /* fills the ring */
+    return 0;
+}
+
+void virtio_net_init(struct virtio_device *d)
+{
+    struct net_dev *n = net_new(d);
+    if (n == NULL || net_begin(n) < 0) {
         klog(KLOG_ERROR, "virtio: a network device cannot be used");
         kfree(n); /* nothing points to it yet */
         return;
     }
-    net_queues(n, d);
-    net_describe(n);
-    if (netif_add(&n->netif) < 0) {
+    n->next = devs;
+    devs = n;
+    if (net_join(n) < 0)
         klog(KLOG_WARN, "virtio: network device %lx is one too many",
-             (unsigned long)d->regs);
-        return; /* the ring stays empty */
+             (unsigned long)d->regs); /* the ring stays empty */
+}
+
+/* --- coming and going --- */
+
+static struct net_dev *net_at(paddr_t regs)
+{
+    struct net_dev *n = devs;
+    while (n != NULL && n->dev->regs != regs)
+        n = n->next;
+    return n;
+}
+
+/* A place where there was no device yet. */
+static int net_take_spare(paddr_t regs, struct net_dev **out)
+{
+    struct virtio_device *d = kzalloc(sizeof(*d));
+    struct net_dev *n = d != NULL ? net_new(d) : NULL;
+    int r = n != NULL ? virtio_find_spare(d, regs) : -ENOMEM;
+    if (r < 0) {
+        kfree(n);
+        kfree(d);
+        return r;
     }
-    n->config_irq.fn = config_interrupt;
-    (void)virtio_config_irq(d, &n->config_irq);
-    net_work_queue(&n->rx_work); /* fills the ring */
+    n->next = devs;
+    devs = n;
+    *out = n;
+    return 0;
+}
+
+/* What the device had and will not give back. */
+static void net_take_back(struct net_dev *n)
+{
+    void *page;
+    struct packet *p;
+    while ((page = virtq_take_back(n->rx)) != NULL)
+        page_put(page_phys(page));
+    n->rx_posted = 0;
+    unsigned long flags = spin_lock_irq(&n->tx->lock);
+    while ((p = virtq_take_back(n->tx)) != NULL)
+        packet_free(p);
+    while (!list_empty(&n->tx_wait)) {
+        p = LIST_ENTRY(n->tx_wait.next, struct packet, node);
+        list_remove(&p->node);
+        packet_free(p);
+    }
+    n->tx_wait_bytes = 0;
+    spin_unlock_irq(&n->tx->lock, flags);
+}
+
+static void net_leave(struct net_dev *n)
+{
+    unsigned long flags = spin_lock_irq(&n->tx->lock);
+    n->gone = true; /* nothing is put into the ring any more */
+    spin_unlock_irq(&n->tx->lock, flags);
+    virtio_stop(n->dev);
+    net_timer_stop(&n->retry);
+    net_work_cancel(&n->rx_work);
+    net_work_cancel(&n->tx_work);
+    net_work_cancel(&n->link_work);
+    net_work_cancel(&n->retry.work);
+    net_take_back(n);
+}
+
+int virtio_net_plug(paddr_t regs, const struct boot_netif *b)
+{
+    struct net_dev *n = net_at(regs);
+    int r = n == NULL ? net_take_spare(regs, &n) : 0;
+    if (r == 0 && !n->gone)
+        r = -EEXIST;
+    if (r == 0)
+        r = virtio_look(n->dev, VIRTIO_ID_NET);
+    if (r == 0)
+        r = net_begin(n);
+    if (r < 0)
+        return r;
+    (void)kstrcpy(n->netif.name, b->name, sizeof(n->netif.name));
+    r = net_join(n);
+    if (r < 0)
+        net_leave(n);
+    else if ((r = netif_configure(b)) < 0)
+        (void)virtio_net_unplug(regs);
+    return r;
+}
+
+int virtio_net_unplug(paddr_t regs)
+{
+    struct net_dev *n = net_at(regs);
+    if (n == NULL || n->gone)
+        return -ENODEV;
+    netif_remove(&n->netif);
+    net_leave(n);
+    return 0;
 }

@@ -5,6 +5,7 @@
 #include "abi/virtio_mmio.h"
 #include "abi/virtio_ring.h"
 
+#include "guest/core/klib.h"
 #include "guest/core/kmem.h"
 
 #define AVAIL_NO_INTERRUPT 1u /* avail.flags, used.flags without EVENT_IDX */
@@ -18,6 +19,15 @@ void virtq_init(struct virtq *q, struct virtio_device *d, uint16_t index,
                         .size = size,
                         .free_head = size,
                         .free_count = size};
+}
+
+void virtq_reset(struct virtq *q)
+{
+    q->free_head = q->free_count = q->size;
+    q->fresh = q->avail_idx = q->used_seen = q->signalled = 0;
+    memset(q->desc, 0, VIRTQ_DESC_SIZE(q->size));
+    memset(q->avail, 0, VIRTQ_AVAIL_SIZE(q->size));
+    memset(q->used, 0, VIRTQ_USED_SIZE(q->size));
 }
 
 static bool has_event_idx(const struct virtq *q)
@@ -55,7 +65,7 @@ int virtq_add(struct virtq *q, const struct virtq_buf *bufs, unsigned out,
 {
     unsigned count = out + in;
     if (q->cookies == NULL) {
-        q->cookies = kmalloc(q->size * sizeof(*q->cookies));
+        q->cookies = kzalloc(q->size * sizeof(*q->cookies));
         if (q->cookies == NULL)
             return -ENOMEM;
     }
@@ -137,7 +147,20 @@ void *virtq_pop(struct virtq *q, uint32_t *written)
     q->free_head = (uint16_t)e.id;
     if (written != NULL)
         *written = e.len;
-    return q->cookies[e.id];
+    void *cookie = q->cookies[e.id];
+    q->cookies[e.id] = NULL;
+    return cookie;
+}
+
+void *virtq_take_back(struct virtq *q)
+{
+    for (uint16_t i = 0; q->cookies != NULL && i < q->size; i++) {
+        void *cookie = q->cookies[i];
+        q->cookies[i] = NULL;
+        if (cookie != NULL)
+            return cookie;
+    }
+    return NULL;
 }
 
 bool virtq_enable_irq(struct virtq *q)

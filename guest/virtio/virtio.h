@@ -11,6 +11,8 @@
 #include "guest/core/lock.h"
 #include "guest/core/types.h"
 
+struct boot_netif;
+
 struct virtq_buf { /* one element of a request */
     paddr_t pa;
     uint32_t size;
@@ -43,7 +45,9 @@ struct virtio_device {
     uint32_t queue_count;
     struct virtq *queues;
     struct fdt_node node;
-    struct irq_handler irq; /* not preset: one level line for everything */
+    bool lines; /* a line for each queue, as preset ones have; else: */
+    struct irq_handler irq; /* one level line for everything */
+    bool attached;          /* to its lines: that stays */
 };
 
 /* Walk the FDT and start every driver; before fs_boot. */
@@ -51,6 +55,10 @@ void virtio_init(void);
 void virtio_blk_init(struct virtio_device *d);
 void virtio_console_init(struct virtio_device *d);
 void virtio_net_init(struct virtio_device *d);
+/* Net thread: the device at `regs` has come, and is to be called and set up
+ * like this; or it is to be given back. 0 or -errno. */
+int virtio_net_plug(paddr_t regs, const struct boot_netif *b);
+int virtio_net_unplug(paddr_t regs);
 void virtio_rng_init(struct virtio_device *d);
 
 /* Preset: what the monitor chose; else what the device offers. */
@@ -59,6 +67,13 @@ uint64_t virtio_features(struct virtio_device *d);
  * descriptors, DRIVER_OK. For preset devices: adopt. 0 or -errno. */
 int virtio_start(struct virtio_device *d, uint64_t want, uint32_t count,
                  uint16_t max);
+/* Reset: it touches the rings no more. virtio_start() may start it again, with
+ * the same rings and lines and not preset any more. */
+void virtio_stop(struct virtio_device *d);
+/* The "limpet,spare" node of these registers; -ENODEV. */
+int virtio_find_spare(struct virtio_device *d, paddr_t regs);
+/* A device of type `id` has appeared there; -ENODEV. */
+int virtio_look(struct virtio_device *d, uint32_t id);
 void virtio_config_read(struct virtio_device *d, uint32_t off, void *to,
                         uint32_t size);
 
@@ -76,6 +91,8 @@ int virtq_add(struct virtq *q, const struct virtq_buf *bufs, unsigned out,
               unsigned in, void *cookie);
 void virtq_kick(struct virtq *q); /* ring the doorbell if the device asked */
 void *virtq_pop(struct virtq *q, uint32_t *written); /* NULL: nothing used */
+/* Of a stopped device: what was never used. NULL: no more. */
+void *virtq_take_back(struct virtq *q);
 /* Interrupts for used buffers on; false: there are some already. */
 bool virtq_enable_irq(struct virtq *q);
 void virtq_disable_irq(struct virtq *q);

@@ -36,7 +36,7 @@ def verbs(box):
 
 def network_verbs(box):
     found = re.findall(r"^  (network [a-z]+) +\S", box.limpet("network", "--help").stdout, re.M)
-    assert "network create" in found and len(found) == 5, found
+    assert "network create" in found and len(found) == 7, found
     return found
 
 

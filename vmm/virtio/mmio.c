@@ -260,6 +260,13 @@ int virtio_mmio_init(struct virtio_mmio *t, struct virtio_dev *dev,
     return 0;
 }
 
+void virtio_mmio_replace(struct virtio_mmio *t, struct virtio_dev *dev)
+{
+    t->dev = dev;
+    dev->transport = t;
+    reset(t);
+}
+
 void virtio_mmio_fini(struct virtio_mmio *t)
 {
     if (t->dev == NULL)

@@ -44,6 +44,10 @@ int virtio_mmio_init(struct virtio_mmio *t, struct virtio_dev *dev,
                      struct irq_lines *irqs, struct err *e);
 void virtio_mmio_fini(struct virtio_mmio *t);
 
+/* `dev`, of as many queues as the one before, takes its place, reset: lines and
+ * doorbells stay. */
+void virtio_mmio_replace(struct virtio_mmio *t, struct virtio_dev *dev);
+
 /*
  * Hand the device over in DRIVER_OK with all its features and its queues at
  * `place[ops->queue_count]` (ours, zeroed). -EINVAL if a queue is not in RAM.

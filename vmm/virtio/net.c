@@ -355,8 +355,7 @@ static void describe(struct virtio_net *n, const struct virtio_net_want *w,
         (uint32_t)HEADER + (big ? VIRTIO_NET_FRAME_MAX : w->mtu + 18U);
 }
 
-int virtio_net_init(struct virtio_net *n, struct loop *l,
-                    const struct virtio_net_want *w, struct err *e)
+void virtio_net_init_spare(struct virtio_net *n)
 {
     static const struct virtio_ops ops = {
         .name = "net",
@@ -367,14 +366,20 @@ int virtio_net_init(struct virtio_net *n, struct loop *l,
         .notify = net_notify,
         .stop = net_stop,
     };
-    uint64_t offloads;
     memset(n, 0, sizeof(*n));
     n->vd.ops = &ops;
+    n->source.fd = n->timer.fd = -1;
+}
+
+int virtio_net_init(struct virtio_net *n, struct loop *l,
+                    const struct virtio_net_want *w, struct err *e)
+{
+    uint64_t offloads;
+    virtio_net_init_spare(n);
     n->loop = l;
     n->frames = w->frames;
     n->source.fd = w->fd;
     n->source.ready = fd_ready;
-    n->timer.fd = -1;
     if (net_fd_setup(w, &offloads, e) < 0)
         return e->code;
     describe(n, w, offloads);

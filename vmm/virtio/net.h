@@ -22,6 +22,15 @@ enum virtio_net_frames {
     VIRTIO_NET_PACKET, /* a frame each */
 };
 
+/* What a tap has been told to take as it is. */
+enum virtio_net_offload {
+    VIRTIO_NET_OFFLOAD_ASK, /* nothing yet: virtio_net_init() does */
+    /* Whoever opened it has set header size, O_NONBLOCK and: */
+    VIRTIO_NET_OFFLOAD_NONE,
+    VIRTIO_NET_OFFLOAD_TSO,
+    VIRTIO_NET_OFFLOAD_USO,
+};
+
 struct virtio_net_want {
     int fd; /* borrowed */
     enum virtio_net_frames frames;
@@ -29,6 +38,7 @@ struct virtio_net_want {
     uint16_t mtu;
     uint64_t rate; /* bits a second, each way; 0: no limit */
     bool uso;      /* the driver knows USO (Linux since 6.2) */
+    enum virtio_net_offload offload;
 };
 
 enum {
@@ -77,10 +87,13 @@ struct virtio_net {
     struct net_tx tx;
 };
 
-/* Before the jail is complete: sets a tap's offloads. */
+/* Before the jail is complete, unless it is a tap whose offloads are set, and
+ * without a rate. */
 int virtio_net_init(struct virtio_net *n, struct loop *l,
                     const struct virtio_net_want *w, struct err *e);
 void virtio_net_fini(struct virtio_net *n);
+/* A device that is not there yet: it only has its type. */
+void virtio_net_init_spare(struct virtio_net *n);
 
 /* --- net_fd.c --- */
 /* Offloads of a tap, as features; 0 for anything else. */

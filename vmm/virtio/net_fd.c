@@ -29,27 +29,36 @@ static int failed(ssize_t n)
 
 /* ---- set-up ---- */
 
-static uint64_t tap_offloads(int fd, bool uso)
+static enum virtio_net_offload tap_offload(int fd, bool uso)
 {
     const unsigned base = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
-    uint64_t f = VIRTIO_NET_F_CSUM | VIRTIO_NET_F_GUEST_CSUM |
-                 VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6 |
-                 VIRTIO_NET_F_GUEST_ECN | VIRTIO_NET_F_HOST_TSO4 |
-                 VIRTIO_NET_F_HOST_TSO6 | VIRTIO_NET_F_HOST_ECN;
     if (uso && ioctl(fd, TUNSETOFFLOAD, base | TUN_F_USO4 | TUN_F_USO6) == 0)
-        return f | VIRTIO_NET_F_GUEST_USO4 | VIRTIO_NET_F_GUEST_USO6 |
-               VIRTIO_NET_F_HOST_USO;
+        return VIRTIO_NET_OFFLOAD_USO;
     if (ioctl(fd, TUNSETOFFLOAD, base) == 0)
-        return f;
+        return VIRTIO_NET_OFFLOAD_TSO;
     (void)ioctl(fd, TUNSETOFFLOAD, 0);
-    return 0;
+    return VIRTIO_NET_OFFLOAD_NONE;
+}
+
+static uint64_t offload_features(enum virtio_net_offload offload)
+{
+    uint64_t f = 0;
+    if (offload >= VIRTIO_NET_OFFLOAD_TSO)
+        f |= VIRTIO_NET_F_CSUM | VIRTIO_NET_F_GUEST_CSUM |
+             VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6 |
+             VIRTIO_NET_F_GUEST_ECN | VIRTIO_NET_F_HOST_TSO4 |
+             VIRTIO_NET_F_HOST_TSO6 | VIRTIO_NET_F_HOST_ECN;
+    if (offload == VIRTIO_NET_OFFLOAD_USO)
+        f |= VIRTIO_NET_F_GUEST_USO4 | VIRTIO_NET_F_GUEST_USO6 |
+             VIRTIO_NET_F_HOST_USO;
+    return f;
 }
 
 int net_fd_setup(const struct virtio_net_want *w, uint64_t *features,
                  struct err *e)
 {
-    *features = 0;
-    if (w->frames != VIRTIO_NET_TAP)
+    *features = offload_features(w->offload);
+    if (w->frames != VIRTIO_NET_TAP || w->offload != VIRTIO_NET_OFFLOAD_ASK)
         return 0;
     int size = (int)HEADER;
     int flags = fcntl(w->fd, F_GETFL);
@@ -58,7 +67,7 @@ int net_fd_setup(const struct virtio_net_want *w, uint64_t *features,
     if (ioctl(w->fd, TUNSETVNETHDRSZ, &size) < 0)
         return err_set(e, -errno, "network fd %d: not a tap: %s", w->fd,
                        strerror(errno));
-    *features = tap_offloads(w->fd, w->uso);
+    *features = offload_features(tap_offload(w->fd, w->uso));
     return 0;
 }
 
