@@ -9,7 +9,8 @@
 
 #define IRQ_LINES 256
 
-/* Written at boot only, before the line is enabled. */
+/* Written before the line is enabled: at boot, or by the net thread for a
+ * device that comes later, whose lines nobody shares. */
 static struct irq_handler *irq_handlers[IRQ_LINES];
 
 int irq_attach(uint32_t line, struct irq_handler *h)

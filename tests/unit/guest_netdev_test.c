@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "abi/boot.h"
+#include "abi/linux/errno.h"
 #include "abi/virtio_mmio.h"
 #include "abi/virtio_net.h"
 #include "abi/virtio_ring.h"
@@ -43,6 +45,7 @@ struct dq {
 
 static struct dq dq[2];
 static char blob[16384];
+static paddr_t regs_at[2]; /* of the preset device, and of the spare place */
 static struct netif *eth0;
 
 static void be(uint8_t *to, uint64_t v, unsigned cells)
@@ -75,7 +78,9 @@ static void make_fdt(void)
     const struct virtio_net_config config = {
         .mac = {2, 0, 0, 0, 0, 1}, .status = 1, .mtu = 1500};
     uint8_t reg[16], id[4], feat[8], queues[2 * 28], irqs[3 * 4];
-    be(reg, page_alloc(0, PAGE_ZERO), 2);
+    for (unsigned i = 0; i < 2; i++)
+        regs_at[i] = page_alloc(0, PAGE_ZERO);
+    be(reg, regs_at[0], 2);
     be(reg + 8, 4096, 2);
     be(id, VIRTIO_ID_NET, 1);
     be(feat,
@@ -98,6 +103,14 @@ static void make_fdt(void)
     put("limpet,features", feat, 8);
     put("limpet,queues", queues, sizeof(queues));
     put("limpet,config", &config, sizeof(config));
+    assert_int_equal(fdt_end_node(blob), 0);
+    be(reg, regs_at[1], 2);
+    for (unsigned i = 0; i < 3; i++)
+        be(irqs + 4 * i, IRQ + 3 + i, 1);
+    assert_int_equal(fdt_begin_node(blob, "spare@1"), 0);
+    put("compatible", "limpet,spare", 13);
+    put("reg", reg, sizeof(reg));
+    put("interrupts", irqs, sizeof(irqs));
     assert_int_equal(fdt_end_node(blob), 0);
     assert_int_equal(fdt_end_node(blob), 0);
     assert_int_equal(fdt_finish(blob), 0);
@@ -298,6 +311,94 @@ static void a_full_ring_keeps_frames_in_order(void **state)
     assert_int_equal(eth0->stats.tx_dropped, 0);
 }
 
+/* --- coming and going --- */
+
+static uint32_t *reg(unsigned place, uint32_t at)
+{
+    return page_virt(regs_at[place] + at);
+}
+
+/* Memory in the place of registers: what the driver writes it reads again. */
+static void device_appears(unsigned place)
+{
+    const struct virtio_net_config config = {
+        .mac = {2, 0, 0, 0, 0, 7}, .status = 1, .mtu = 1400};
+    memset(reg(place, 0), 0, 4096);
+    *reg(place, VIRTIO_MMIO_REG_MAGIC_VALUE) = VIRTIO_MMIO_MAGIC;
+    *reg(place, VIRTIO_MMIO_REG_VERSION) = VIRTIO_MMIO_VERSION;
+    *reg(place, VIRTIO_MMIO_REG_DEVICE_ID) = VIRTIO_ID_NET;
+    *reg(place, VIRTIO_MMIO_REG_QUEUE_NUM_MAX) = 256;
+    /* Both halves are the same: bit 0 is VERSION_1 and CSUM. */
+    *reg(place, VIRTIO_MMIO_REG_DEVICE_FEATURES) =
+        (uint32_t)(VIRTIO_F_EVENT_IDX | VIRTIO_NET_F_MRG_RXBUF |
+                   VIRTIO_NET_F_MAC | VIRTIO_NET_F_MTU | VIRTIO_NET_F_CSUM);
+    memcpy(reg(place, VIRTIO_MMIO_REG_CONFIG), &config, sizeof(config));
+}
+
+static const struct boot_netif later = {
+    .name = "eth7",
+    .mac = {2, 0, 0, 0, 0, 7},
+    .mtu = 1400,
+    .addr_count = 1,
+    .addr = {{.b = {[10] = 0xff, 0xff, 10, 1, 0, 2}, .prefix = 24}},
+};
+
+static void an_interface_comes_and_goes(void **state)
+{
+    struct page_stats before, after;
+    uint32_t last = 0;
+    (void)state;
+    assert_int_equal(virtio_net_plug(1, &later), -ENODEV);
+    assert_int_equal(virtio_net_plug(regs_at[1], &later), -ENODEV);
+    assert_int_equal(virtio_net_unplug(regs_at[1]), -ENODEV);
+    for (int round = 0; round < 40; round++) {
+        device_appears(1);
+        assert_int_equal(virtio_net_plug(regs_at[1], &later), 0);
+        assert_int_equal(virtio_net_plug(regs_at[1], &later), -EEXIST);
+        settle();
+        struct netif *n = netif_by_name("eth7");
+        assert_non_null(n);
+        assert_int_equal(n->mtu, 1400);
+        assert_true(n->index > last); /* never one that was there */
+        last = n->index;
+        assert_ptr_equal(netif_find(last), n);
+        for (unsigned i = 0; i < 300; i++) /* the ring, and what waits */
+            n->ops->send(n, segment(3, false, 0));
+        assert_int_equal(virtio_net_unplug(regs_at[1]), 0);
+        assert_int_equal(*reg(1, VIRTIO_MMIO_REG_STATUS), 0);
+        assert_null(netif_by_name("eth7"));
+        assert_null(netif_find(last));
+        /* Who still knows it by its address does no harm. */
+        n->ops->send(n, segment(3, false, 0));
+        n->ops->flush(n);
+        irq_dispatch(IRQ + 3 + 1 + RXQ);
+        irq_dispatch(IRQ + 3 + 1 + TXQ);
+        settle();
+        if (round == 2)
+            page_stats(&before);
+    }
+    page_stats(&after);
+    assert_in_range(before.free - after.free + 8, 0, 16);
+    assert_ptr_equal(netif_by_name("eth0"), eth0);
+}
+
+static void the_first_interface_goes_too(void **state)
+{
+    struct page_stats before, after;
+    (void)state;
+    page_stats(&before);
+    const unsigned in_ring = posted();
+    assert_int_equal(virtio_net_unplug(regs_at[0]), 0);
+    assert_null(netif_by_name("eth0"));
+    page_stats(&after);
+    assert_true(after.free >= before.free + in_ring);
+    unsigned at = 1;
+    assert_null(netif_next(&at)); /* lo is alone */
+    device_appears(0);
+    assert_int_equal(virtio_net_plug(regs_at[0], &later), 0);
+    assert_non_null(netif_by_name("eth7"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +407,8 @@ int main(void)
         cmocka_unit_test(frames_in_pieces_are_no_frames),
         cmocka_unit_test(frames_leave_with_their_offloads),
         cmocka_unit_test(a_full_ring_keeps_frames_in_order),
+        cmocka_unit_test(an_interface_comes_and_goes),
+        cmocka_unit_test(the_first_interface_goes_too),
     };
     return cmocka_run_group_tests(tests, group_setup, NULL);
 }

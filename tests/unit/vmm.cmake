@@ -1,5 +1,5 @@
 # Unit tests of vmm/: no /dev/kvm, arch/fake instead of arch/x86_64.
-set(vmm_tests boot config console devices gmem net queue text vcpu)
+set(vmm_tests boot config console devices gmem net plug queue text vcpu)
 if(LIMPET_ARCH STREQUAL aarch64) # the others know the map of x86-64
   set(vmm_tests arm64 config text vcpu)
 endif()
