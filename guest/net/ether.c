@@ -66,6 +66,11 @@ void ether_input(struct packet *p)
         return;
     }
     bool group = (h.dst[0] & 1) != 0;
+    if (group && memcmp(h.src, n->mac, sizeof(h.src)) == 0) {
+        packet_free(p); /* our own, from a bridge port in hairpin mode: nobody
+                           has our address (RFC 4862, 5.4.3; RFC 7527) */
+        return;
+    }
     if (group && memcmp(h.dst, everybody, sizeof(everybody)) != 0)
         netif_count_stat(&n->stats.multicast, 1);
     if (!group && memcmp(h.dst, n->mac, sizeof(h.dst)) != 0) {
