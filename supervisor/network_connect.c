@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "supervisor/network_connect.h"
 
-#include <stdio.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -132,6 +132,19 @@ static void connect_fill(const struct net_iface *i, unsigned slot,
         n->gateway[n->gateway_count++] = connect_addr(&i->gateway6);
 }
 
+/* /etc/resolv.conf is as it was at the start: which of the networks of then,
+ * but for number `but`, have a resolver that it names? */
+static unsigned connect_resolvers(const struct state_info *vm, unsigned but)
+{
+    const json_t *list = json_object_get(vm->config, "network");
+    unsigned count = 0;
+    for (size_t i = 0; i < json_array_size(list); i++)
+        count +=
+            i != but &&
+            strcmp(connect_str(json_array_get(list, i), "mode"), "bridge") != 0;
+    return count;
+}
+
 /* ---- the monitor ---- */
 
 static int connect_failed(const struct state_info *vm, int code, struct err *e)
@@ -214,6 +227,12 @@ int network_connect(const struct state *s, const struct state_info *vm,
     (void)close(i.fd); /* the monitor's keeps it there */
     if (code < 0)
         (void)attach_sweep(s->root, w->libexec, &quiet);
+    else if (connect_resolvers(vm, UINT_MAX) == 0 &&
+             strcmp(w->network, "bridge") != 0)
+        log_warn("container %s was started on bridge, where names of "
+                 "containers are not served: its /etc/resolv.conf stays as it "
+                 "is",
+                 vm->name);
     return code;
 }
 
@@ -249,5 +268,11 @@ int network_disconnect(const struct state *s, const struct state_info *vm,
         code = attach_find(s->root, vm->id, w->network, &slot, e);
     if (code == 0)
         code = disconnect_unplug(s, vm, slot, force, e);
-    return code < 0 ? code : attach_sweep(s->root, w->libexec, e);
+    if (code < 0)
+        return code;
+    if (connect_resolvers(vm, UINT_MAX) > 0 && connect_resolvers(vm, slot) == 0)
+        log_warn("container %s: its /etc/resolv.conf names the resolver of "
+                 "network %s, which it does not reach any more",
+                 vm->name, w->network);
+    return attach_sweep(s->root, w->libexec, e);
 }

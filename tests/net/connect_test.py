@@ -164,6 +164,57 @@ def test_first_interface(store):
     gone(store)
 
 
+def test_six(store):
+    """Both families, and the addresses that were wanted."""
+    store.ok("network", "create", "--ipv6", "--subnet", "10.66.0.0/24", "--subnet", "fd66::/64", "six")
+    with Vm(store, "web", "--network", "one") as web, Vm(store, "peer", "--network", "six") as peer:
+        for _ in range(2):
+            store.ok("network", "connect", "--ip", "10.66.0.9", "--ip6", "fd66::9", "six", "web")
+            seen = web.sh("ip addr show dev eth1; ip -6 route")
+            assert "10.66.0.9/24" in seen and "fd66::9/64" in seen and "default via fd66::1 dev eth1" in seen, seen
+            for to in ("10.66.0.9", "fd66::9"):
+                assert "0% packet loss" in peer.sh(f"ping -c 1 -W 30 {to}")
+                ping(to)
+            store.ok("network", "disconnect", "six", "web")
+            seen = web.sh("ip addr; ip -6 route; cat /proc/net/if_inet6 /proc/net/ipv6_route")
+            assert "fd66" not in seen and "eth1" not in seen, seen
+    store.ok("network", "rm", "six")
+    gone(store)
+
+
+MEMBER = r"""
+import socket, struct, time
+s = socket.socket(2, 2)
+s.setsockopt(0, 35, struct.pack("4s4si", socket.inet_aton("239.1.2.3"), bytes(4), socket.if_nametoindex("eth1")))
+b = socket.socket(2, 2)
+b.setsockopt(1, 25, b"eth1\0")
+print("joined", flush=True)
+while "eth1" in open("/proc/net/dev").read():
+    time.sleep(0.05)
+try:
+    b.sendto(b"x", ("9.9.9.9", 9))
+    print("sent")
+except OSError as e:
+    print("no way", e.errno)
+s.close()
+"""
+
+
+def test_groups(store):
+    """A socket that is in a group there, or bound to it, outlives it."""
+    with Vm(store, "web", "--network", "one", image=PYTHON) as web:
+        store.ok("network", "connect", "two", "web")
+        web.tell(f"cat > /g.py <<'EOF'\n{MEMBER}EOF")
+        web.tell("python3 /g.py &")
+        assert web.p.stdout.readline() == "joined\n"
+        store.ok("network", "disconnect", "two", "web")
+        seen = web.sh("wait; cat /proc/net/igmp")
+        assert "no way 19" in seen and "eth1" not in seen, seen  # ENODEV
+        store.ok("network", "connect", "two", "web")
+        ping(store.endpoints("two")["web"])
+    gone(store)
+
+
 def test_isolation(store):
     """Two networks do not meet through the host when one VM is on both."""
     with Vm(store, "both", "--network", "one"), Vm(store, "left", "--network", "one") as left, \

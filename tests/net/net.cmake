@@ -45,6 +45,12 @@ foreach(name user netns)
     ENVIRONMENT "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;PYTHONDONTWRITEBYTECODE=1")
 endforeach()
 
+# Networks that come and go while VMs run.
+add_test(NAME net_connect COMMAND ${Python3_EXECUTABLE}
+  ${CMAKE_CURRENT_LIST_DIR}/connect_test.py)
+set_tests_properties(net_connect PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200 LABELS slow
+  ENVIRONMENT "LIMPET_BIN=${CMAKE_BINARY_DIR}/bin;PYTHONDONTWRITEBYTECODE=1")
+
 # 200 VMs at once; prints what an interface costs.
 add_test(NAME net_many COMMAND ${Python3_EXECUTABLE}
   ${CMAKE_CURRENT_LIST_DIR}/many_test.py)
