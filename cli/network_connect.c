@@ -63,8 +63,9 @@ static void connect_take(struct verb_args *a, const struct opt_seen *f,
 }
 
 static int connect_do(const struct verb_args *a, char **rest,
-                      struct connect_args *c, bool on, struct err *e)
+                      const struct connect_args *c, bool on, struct err *e)
 {
+    struct network_connect want = c->want;
     struct host h;
     struct state s;
     struct state_info vm;
@@ -74,16 +75,16 @@ static int connect_do(const struct verb_args *a, char **rest,
         code = cli_open_state(a->root, &s, e);
     if (code < 0)
         return code;
-    c->want.libexec = h.libexec;
-    c->want.network = rest[0];
-    c->want.aliases = c->names.alias;
-    c->want.alias_count = c->names.alias_count;
+    want.libexec = h.libexec;
+    want.network = rest[0];
+    want.aliases = c->names.alias;
+    want.alias_count = c->names.alias_count;
     code = state_find(&s, rest[1], id, e);
     if (code == 0)
         code = state_read(&s, id, &vm, e);
     if (code == 0) {
-        code = on ? network_connect(&s, &vm, &c->want, e)
-                  : network_disconnect(&s, &vm, &c->want, c->force, e);
+        code = on ? network_connect(&s, &vm, &want, e)
+                  : network_disconnect(&s, &vm, &want, c->force, e);
         state_info_fini(&vm);
     }
     state_fini(&s);
@@ -93,14 +94,14 @@ static int connect_do(const struct verb_args *a, char **rest,
 static int connect_verb(struct verb_args *a, int argc, char **argv, bool on)
 {
     AUTO_FREE char **rest = calloc((size_t)argc + 1, sizeof(*rest));
-    AUTO_FREE struct connect_args *c = calloc(1, sizeof(*c));
+    struct connect_args c = {.force = false};
     struct opt_seen f;
-    verb_args_init(a, argc, argv, c != NULL ? rest : NULL);
+    verb_args_init(a, argc, argv, rest);
     while (verb_args_next(a, &f))
-        connect_take(a, &f, c);
+        connect_take(a, &f, &c);
     if (a->done)
         return a->status;
-    return connect_do(a, rest, c, on, &a->e) < 0 ? cli_error(&a->e) : 0;
+    return connect_do(a, rest, &c, on, &a->e) < 0 ? cli_error(&a->e) : 0;
 }
 
 int cli_network_connect(int argc, char **argv)

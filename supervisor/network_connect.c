@@ -262,7 +262,7 @@ int network_disconnect(const struct state *s, const struct state_info *vm,
                        const struct network_connect *w, bool force,
                        struct err *e)
 {
-    unsigned slot;
+    unsigned slot = 0;
     int code = connect_check(vm, e);
     if (code == 0)
         code = attach_find(s->root, vm->id, w->network, &slot, e);
