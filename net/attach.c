@@ -63,8 +63,8 @@ struct attach_slots {
     struct lease_reader r; /* first */
     const char *id;
     const char *network; /* its name; NULL: any */
-    bool found;          /* on `network`, in: */
-    unsigned slot;
+    bool found;          /* on `network`, at: */
+    struct attach_place at;
     uint32_t used; /* bit i: slot i */
 };
 
@@ -76,7 +76,7 @@ static int slots_one(struct lease_reader *r, const struct lease *l)
     s->used |= l->slot < 32 ? UINT32_C(1) << l->slot : 0;
     if (s->network != NULL && strcmp(l->network, s->network) == 0) {
         s->found = true;
-        s->slot = l->slot;
+        s->at = (struct attach_place){l->slot, l->ports.count > 0};
     }
     return 0;
 }
@@ -425,8 +425,8 @@ int attach_more(int root, const struct attach_want *w, struct net_iface *out,
     return attach_twice(root, &a, out, slot, e);
 }
 
-int attach_find(int root, const char *id, const char *network, unsigned *slot,
-                struct err *e)
+int attach_find(int root, const char *id, const char *network,
+                struct attach_place *out, struct err *e)
 {
     struct store s;
     struct bridge_host h;
@@ -439,7 +439,7 @@ int attach_find(int root, const char *id, const char *network, unsigned *slot,
     if (code == 0) {
         look.network = n.name;
         (void)lease_each(&s, &look.r);
-        *slot = look.slot;
+        *out = look.at;
         if (!look.found)
             code = err_set(e, -ENOENT,
                            "container %.12s is not connected to network %s", id,

@@ -44,10 +44,15 @@ int attach_bridge(int root, const struct attach_want *w, struct net_iface *out,
  */
 int attach_more(int root, const struct attach_want *w, struct net_iface *out,
                 unsigned *slot, struct err *e);
-/* Which interface of container `id` is on `network` (name or ID): *slot.
- * -ENOENT: there is no such network, or the container is not on it. */
-int attach_find(int root, const char *id, const char *network, unsigned *slot,
-                struct err *e);
+/* Which interface of a container is on a network. */
+struct attach_place {
+    unsigned slot;
+    bool published; /* ports lead there */
+};
+/* The one of container `id` on `network` (name or ID). -ENOENT: there is no
+ * such network, or the container is not on it. */
+int attach_find(int root, const char *id, const char *network,
+                struct attach_place *out, struct err *e);
 /* Interfaces have ended: their rules, addresses and names go, and their ports
  * are closed when it returns. */
 int attach_sweep(int root, const char *libexec, struct err *e);

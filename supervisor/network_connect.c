@@ -262,15 +262,18 @@ int network_disconnect(const struct state *s, const struct state_info *vm,
                        const struct network_connect *w, bool force,
                        struct err *e)
 {
-    unsigned slot = 0;
+    struct attach_place at = {0};
     int code = connect_check(vm, e);
     if (code == 0)
-        code = attach_find(s->root, vm->id, w->network, &slot, e);
+        code = attach_find(s->root, vm->id, w->network, &at, e);
     if (code == 0)
-        code = disconnect_unplug(s, vm, slot, force, e);
+        code = disconnect_unplug(s, vm, at.slot, force, e);
+    if (code == 0 && at.published)
+        code = state_forget_ports(s, vm, e);
     if (code < 0)
         return code;
-    if (connect_resolvers(vm, UINT_MAX) > 0 && connect_resolvers(vm, slot) == 0)
+    if (connect_resolvers(vm, UINT_MAX) > 0 &&
+        connect_resolvers(vm, at.slot) == 0)
         log_warn("container %s: its /etc/resolv.conf names the resolver of "
                  "network %s, which it does not reach any more",
                  vm->name, w->network);

@@ -132,6 +132,23 @@ static int state_listen(struct state_vm *vm, struct err *e)
     return 0;
 }
 
+int state_forget_ports(const struct state *s, const struct state_info *i,
+                       struct err *e)
+{
+    AUTO_CLOSE int dir = state_dir(s, i->id, e);
+    if (dir < 0)
+        return dir;
+    json_t *config = json_copy(i->config);
+    if (config != NULL)
+        (void)json_object_set_new(config, "ports", json_array());
+    AUTO_FREE char *text =
+        config != NULL ? json_dumps(config, JSON_COMPACT) : NULL;
+    json_decref(config);
+    if (text == NULL)
+        return err_set(e, -ENOMEM, "config.json: out of memory");
+    return path_replace(dir, "config.json", text, strlen(text), 0, e);
+}
+
 int state_start(struct state_vm *vm, const json_t *config, bool keep_log,
                 struct err *e)
 {

@@ -61,6 +61,9 @@ int state_create(const struct state *s, const char *name, struct state_vm *vm,
 /* Write config.json, then everything the monitor needs open. */
 int state_start(struct state_vm *vm, const json_t *config, bool keep_log,
                 struct err *e);
+/* Its ports are not published any more: config.json says so from now on. */
+int state_forget_ports(const struct state *s, const struct state_info *i,
+                       struct err *e);
 /* Note the monitor's pid (in `lock`). */
 void state_set_pid(const struct state_vm *vm, pid_t pid);
 /* Close all fds; the directory stays. Accepts a zeroed or finished one. */

@@ -141,6 +141,7 @@ def test_first_interface(store):
             p = sh(f"python3 -c \"import urllib.request as u; print(u.urlopen('http://{to}/', timeout=10).read())\"")
             return "hello" in p.stdout
         wait_for(lambda: get("127.0.0.1:18080"))
+        assert "18080" in store.ok("port", "web") and "18080" in store.ok("ps")
         before = rules()
         ip = store.endpoints("one")["web"]
         store.ok("network", "connect", "two", "web")
@@ -151,6 +152,7 @@ def test_first_interface(store):
         s.bind(("127.0.0.1", 18080))  # nobody has it
         s.close()
         assert not get("127.0.0.1:18080")
+        assert store.ok("port", "web") == "" and "18080" not in store.ok("ps")
         assert "eth0" not in web.sh("ip link") and "default via" in web.sh("ip route show dev eth1")
         assert get(store.endpoints("two")["web"])
         # Its place is free again.
