@@ -263,6 +263,7 @@ int network_disconnect(const struct state *s, const struct state_info *vm,
                        struct err *e)
 {
     struct attach_place at = {0};
+    struct err quiet;
     int code = connect_check(vm, e);
     if (code == 0)
         code = attach_find(s->root, vm->id, w->network, &at, e);
@@ -277,5 +278,10 @@ int network_disconnect(const struct state *s, const struct state_info *vm,
         log_warn("container %s: its /etc/resolv.conf names the resolver of "
                  "network %s, which it does not reach any more",
                  vm->name, w->network);
-    return attach_sweep(s->root, w->libexec, e);
+    code = attach_sweep(s->root, w->libexec, e);
+    if (code == 0 && attach_find(s->root, vm->id, w->network, &at, &quiet) == 0)
+        return err_set(e, -EBUSY,
+                       "container %s is just being connected to network %s",
+                       vm->name, w->network);
+    return code;
 }

@@ -26,6 +26,7 @@
 #include "guest/core/sched.h"
 #include "guest/net/netif.h"
 #include "guest/net/proto.h"
+#include "guest/virtio/plug.h"
 #include "guest/virtio/virtio.h"
 
 #define SIZE   64u
@@ -392,11 +393,38 @@ static void the_first_interface_goes_too(void **state)
     assert_null(netif_by_name("eth0"));
     page_stats(&after);
     assert_true(after.free >= before.free + in_ring);
-    unsigned at = 1;
-    assert_null(netif_next(&at)); /* lo is alone */
     device_appears(0);
     assert_int_equal(virtio_net_plug(regs_at[0], &later), 0);
     assert_non_null(netif_by_name("eth7"));
+}
+
+/* The monitor's words, which come in an interrupt. */
+static void requests_are_done_in_order(void **state)
+{
+    struct ctl_header h = {CTL_NET_ADD, sizeof(struct ctl_net)};
+    struct ctl_net m = {.at = {.serial = 7, .regs = regs_at[1]},
+                        .netif = later};
+    (void)state;
+    plug_init();
+    device_appears(1);
+    memset(m.netif.name, 'n', sizeof(m.netif.name)); /* never ends */
+    plug_frame(&h, &m, sizeof(m) - 1);
+    h.size--;
+    plug_frame(&h, &m, sizeof(m));
+    settle();
+    assert_null(netif_by_name("nnnnnnnnnnnnnnn")); /* too short, both */
+    h.size++;
+    for (int i = 0; i < 50; i++) { /* 8 are kept */
+        h.type = i % 2 == 0 ? CTL_NET_ADD : CTL_NET_REMOVE;
+        device_appears(1);
+        plug_frame(&h, &m, sizeof(m));
+    }
+    settle();
+    assert_null(netif_by_name("nnnnnnnnnnnnnnn")); /* the last went */
+    h.type = CTL_NET_ADD;
+    plug_frame(&h, &m, sizeof(m));
+    settle();
+    assert_non_null(netif_by_name("nnnnnnnnnnnnnnn"));
 }
 
 int main(void)
@@ -408,6 +436,7 @@ int main(void)
         cmocka_unit_test(frames_leave_with_their_offloads),
         cmocka_unit_test(a_full_ring_keeps_frames_in_order),
         cmocka_unit_test(an_interface_comes_and_goes),
+        cmocka_unit_test(requests_are_done_in_order),
         cmocka_unit_test(the_first_interface_goes_too),
     };
     return cmocka_run_group_tests(tests, group_setup, NULL);
