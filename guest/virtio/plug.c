@@ -5,11 +5,13 @@
 
 #include "guest/core/klib.h"
 #include "guest/core/log.h"
+#include "guest/core/sched.h"
 #include "guest/net/netif.h"
 #include "guest/virtio/console.h"
 #include "guest/virtio/virtio.h"
 
-#define REQUESTS 8u /* the monitor has one of each interface under way */
+#define REQUESTS     8u /* the monitor has one of each interface under way */
+#define ANSWER_TRIES 1000u
 
 static struct {
     struct spinlock lock; /* irq-safe */
@@ -21,10 +23,10 @@ static struct {
     struct net_work work;
 } plug;
 
-static void plug_answer(uint32_t serial, int error)
+static int plug_answer(uint32_t serial, int error)
 {
     struct ctl_net_done d = {.serial = serial, .error = error};
-    (void)ctl_send(CTL_NET_DONE, &d, sizeof(d));
+    return ctl_send(CTL_NET_DONE, &d, sizeof(d));
 }
 
 static bool request_take(struct request *out)
@@ -51,7 +53,11 @@ static void plug_work(struct net_work *w)
         if (r < 0)
             klog(KLOG_ERROR, "virtio: network device %lx does not %s: error %d",
                  (unsigned long)q.m.at.regs, add ? "come" : "go", -r);
-        plug_answer(q.m.at.serial, r);
+        /* Messages of the kernel may be in front of it; without an answer the
+         * monitor's client waits, and takes the interface away. */
+        for (unsigned i = 0;
+             plug_answer(q.m.at.serial, r) == -EAGAIN && i < ANSWER_TRIES; i++)
+            sched_yield();
     }
 }
 
@@ -77,5 +83,5 @@ void plug_frame(const struct ctl_header *h, const void *payload, size_t kept)
     if (room)
         net_work_queue(&plug.work);
     else
-        plug_answer(q.m.at.serial, -EBUSY);
+        (void)plug_answer(q.m.at.serial, -EBUSY);
 }

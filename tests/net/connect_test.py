@@ -366,6 +366,21 @@ def test_killed(store):
     assert store.endpoints("two") == {}
 
 
+def test_stopped(store):
+    """A monitor that stands still is not waited for long; what it finds when it
+    goes on is taken back."""
+    with Vm(store, "web", "--network", "one") as web:
+        pid = web.pid()
+        os.kill(pid, signal.SIGSTOP)
+        store.refused("did not answer within 10 s", "network", "connect", "two", "web")
+        os.kill(pid, signal.SIGCONT)
+        wait_for(lambda: len(taps()) == 1 and len(store.leases()) == 1)
+        wait_for(lambda: "eth1" not in web.sh("cat /proc/net/dev"))
+        store.ok("network", "connect", "two", "web")
+        ping(store.endpoints("two")["web"])
+    gone(store)
+
+
 def test_mute_guest(store):
     """A kernel that stands still keeps neither its interface nor anybody up."""
     with Vm(store, "web", "--network", "one") as web:
