@@ -118,7 +118,11 @@ def test_connect(store):
         assert "0% packet loss" in web.sh("ping -c 2 -W 30 peer")  # names of both, both ways
         assert "web" in store.endpoints("one") and len(taps()) == 3
         store.refused("endpoint with name web already exists in network two", "network", "connect", "two", "web")
-        web.sh("ip route show default | grep -q 'dev eth0'")
+        seen = web.sh("ip route; ip route get 9.9.9.9")
+        assert "default via" in seen and "9.9.9.9 via" in seen.splitlines()[-1] and "dev eth0" in seen.splitlines()[-1], seen
+        sys_files = "cat /sys/class/net/eth1/ifindex /sys/class/net/eth1/address"
+        first = web.sh(sys_files).split()
+        assert len(first) == 2, first
         # The interface goes, and its name, address and rules.
         store.ok("network", "disconnect", "two", "web")
         assert "eth1" not in web.sh("ip link; ip route; cat /proc/net/dev; ls /sys/class/net; ip neigh")
@@ -129,6 +133,8 @@ def test_connect(store):
         store.ok("network", "connect", "--ip", ip, "two", "web")
         assert store.endpoints("two")["web"] == ip
         assert peer.sh("wget -q -O - http://web/") == "hello\n"
+        second = web.sh(sys_files).split()
+        assert int(second[0]) > int(first[0]) and second[1] == first[1], (first, second)
     gone(store)
 
 
