@@ -372,6 +372,19 @@ def test_killed(store):
     assert store.endpoints("two") == {}
 
 
+def test_early(store):
+    """While its kernel starts."""
+    for _ in range(10):
+        vm = store.ok("run", "-d", "--name", "web", "--network", "one", BUSYBOX, "sleep", "1000").strip()
+        store.ok("network", "connect", "two", "web")
+        store.ok("network", "disconnect", "one", "web")
+        ping(store.endpoints("two")["web"])
+        with open(f"{store.root}/vms/{vm}/vmm.log") as log:
+            assert "error" not in log.read().lower()
+        store.ok("rm", "-f", "web")
+    gone(store)
+
+
 def test_stopped(store):
     """A monitor that stands still is not waited for long; what it finds when it
     goes on is taken back."""
