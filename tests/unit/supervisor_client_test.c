@@ -116,10 +116,57 @@ static void test_notices(void **unused)
     assert_int_equal(client_read(ends[0], &x, &e), CLIENT_NOTHING);
 }
 
+/* An interface is asked for with its fd; everything but its answer is skipped.
+ */
+static void test_interface(void **unused)
+{
+    struct ctl_net m = {.at = {.slot = 3}, .netif = {.name = "eth3"}};
+    struct ctl_net_done d = {.error = -ENOSPC};
+    struct {
+        struct ctl_header h;
+        struct ctl_net m;
+    } got;
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec v = {&got, sizeof(got)};
+    struct msghdr h = {.msg_iov = &v,
+                       .msg_iovlen = 1,
+                       .msg_control = control.space,
+                       .msg_controllen = sizeof(control.space)};
+    int fd;
+    (void)unused;
+    monitor_says(CTL_STARTED, 0, "", 0);
+    monitor_says(CTL_NET_DONE, 4, &d, 4); /* too short */
+    monitor_says(CTL_NET_DONE, sizeof(d), &d, sizeof(d));
+    assert_int_equal(client_net(ends[0], CTL_NET_ADD, &m, ends[0], 60000),
+                     -ENOSPC);
+    assert_int_equal(recvmsg(ends[1], &h, 0), sizeof(got));
+    assert_int_equal(got.h.type, CTL_NET_ADD);
+    assert_int_equal(got.m.at.slot, 3);
+    assert_string_equal(got.m.netif.name, "eth3");
+    assert_int_equal(h.msg_controllen, sizeof(control.space));
+    memcpy(&fd, CMSG_DATA(&control.align), sizeof(fd));
+    assert_int_equal(close(fd), 0);
+    d.error = 7; /* no error of ours */
+    monitor_says(CTL_NET_DONE, sizeof(d), &d, sizeof(d));
+    assert_int_equal(client_net(ends[0], CTL_NET_REMOVE, &m, -1, 60000),
+                     -EPROTO);
+    assert_int_equal(recv(ends[1], &got, sizeof(got), 0),
+                     sizeof(got.h) + sizeof(got.m.at));
+    assert_int_equal(client_net(ends[0], CTL_NET_REMOVE, &m, -1, 1),
+                     -ETIMEDOUT);
+    monitor_says(CTL_EXIT, 0, "", 0);
+    assert_int_equal(client_net(ends[0], CTL_NET_REMOVE, &m, -1, 60000),
+                     -EPIPE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_frames_sent, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_interface, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_notices, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nonsense, setup, teardown),
