@@ -107,9 +107,9 @@ struct boot_log {
 
 /*
  * One container. After the struct lie file_count of struct boot_file, then
- * netif_count of struct boot_netif, then strings, NUL-terminated, in this
- * order: argv[argc], envv[envc], cwd, hostname, then per file: path, data.
- * `size` covers everything, padded to 8.
+ * netif_count of struct boot_netif, then their struct boot_route, then strings,
+ * NUL-terminated, in this order: argv[argc], envv[envc], cwd, hostname, then
+ * per file: path, data. `size` covers everything, padded to 8.
  */
 struct boot_container {
     uint32_t size;  /* of the whole record, bytes, multiple of 8 */
@@ -144,8 +144,10 @@ struct boot_file {
 struct boot_addr {
     uint8_t b[16];  /* network order; IPv4 as ::ffff:a.b.c.d */
     uint8_t prefix; /* bits; IPv4: 0..32 */
-    uint8_t pad0[3];
+    uint8_t flags;  /* BOOT_ADDR_* */
+    uint8_t pad0[2];
 };
+#define BOOT_ADDR_ALONE 1u /* its prefix is not on the link */
 
 /* How the interface with this MAC address is called and set up. */
 struct boot_netif {
@@ -153,15 +155,29 @@ struct boot_netif {
     uint8_t mac[6];
     uint8_t addr_count;
     uint8_t gateway_count;
-    uint32_t mtu; /* bytes of IP */
-    uint32_t pad0;
+    uint32_t mtu;         /* bytes of IP */
+    uint32_t route_count; /* <= BOOT_ROUTE_MAX */
     struct boot_addr addr[4];
     struct boot_addr gateway[2]; /* of different families; prefix: all bits */
 };
+#define BOOT_ROUTE_MAX 64
+
+/* A route through an interface; all addresses are of one family. */
+struct boot_route {
+    struct boot_addr to;
+    struct boot_addr via; /* router; all zeros: on the link */
+    struct boot_addr src; /* preferred; all zeros: none */
+    uint32_t metric;
+    uint8_t protocol, scope; /* RTPROT_*, RT_SCOPE_* of rtnetlink(7) */
+    uint8_t flags;           /* BOOT_ROUTE_* */
+    uint8_t pad0;
+};
+#define BOOT_ROUTE_ONLINK 1u /* `via` is a neighbour, whatever prefixes say */
 
 ABI_SIZE(struct boot_addr, 20);
 ABI_AT(struct boot_netif, addr, 32);
 ABI_SIZE(struct boot_netif, 152);
+ABI_SIZE(struct boot_route, 68);
 ABI_SIZE(struct boot_range, 16);
 ABI_AT(struct boot_info, ram, 64);
 ABI_AT(struct boot_info, seed, 192);

@@ -74,6 +74,15 @@ struct link_plan {
 int link_read_plan(struct nl *n, int index, struct link_plan *out,
                    struct err *e);
 
+/*
+ * What leaves by interface `index`, of the main table, into *out, but for the
+ * routes that its addresses make by themselves: out->addr is known, and those
+ * that make none are marked `alone`. -E2BIG: more than NET_ROUTES_MAX.
+ * -EOPNOTSUPP: one of a kind that a guest does not have.
+ */
+int link_read_own_routes(struct nl *n, int index, struct net_iface *out,
+                         struct err *e);
+
 /* /proc/sys/net/DIR[/NAME]/LEAF: write (0 or -errno), or read a digit (-1). */
 int link_sysctl(const char *dir, const char *name, const char *leaf,
                 const char *value);

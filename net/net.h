@@ -15,6 +15,7 @@ struct err;
 enum {
     NET_ADDRS_MAX = 4,
     NET_DNS_MAX = 4,
+    NET_ROUTES_MAX = 64,
     NET_IFACES_MAX = 8,
     NET_ADDR_TEXT_SIZE = 64,
     NET_MAC_TEXT_SIZE = 18,
@@ -37,6 +38,16 @@ struct net_addr {
     uint8_t prefix;
 };
 
+/* A route through an interface. All addresses are of one family. */
+struct net_route {
+    struct net_addr to;
+    bool has_via, has_src;
+    bool onlink; /* `via` is a neighbour, whatever prefixes say */
+    struct net_addr via, src;
+    uint32_t metric;
+    uint8_t protocol, scope; /* RTPROT_*, RT_SCOPE_* of rtnetlink(7) */
+};
+
 /* One interface of a VM. */
 struct net_iface {
     int fd; /* owned; -1: none */
@@ -47,8 +58,11 @@ struct net_iface {
     uint64_t rate; /* bits a second, each way; 0: no limit */
     unsigned addr_count;
     struct net_addr addr[NET_ADDRS_MAX];
+    bool alone[NET_ADDRS_MAX]; /* its prefix is not on the link */
     bool has_gateway4, has_gateway6;
     struct net_addr gateway4, gateway6;
+    unsigned route_count;
+    struct net_route route[NET_ROUTES_MAX]; /* beside those to the gateways */
     bool resolver; /* `dns` is ours: it knows the names of its networks */
     unsigned dns_count;
     struct net_addr dns[NET_DNS_MAX];

@@ -92,10 +92,8 @@ static int netns_fill(struct nl *n, const struct netns_want *w,
     memcpy(out->mac, i->mac, sizeof(out->mac));
     out->addr_count = p.addr_count;
     memcpy(out->addr, p.addr, sizeof(out->addr));
-    out->has_gateway4 = p.has_gateway4;
-    out->has_gateway6 = p.has_gateway6;
-    out->gateway4 = p.gateway4;
-    out->gateway6 = p.gateway6;
+    if (link_read_own_routes(n, i->index, out, e) < 0)
+        return err_wrap(e, "--network netns:%s: %s", w->path, i->name);
     out->dns_count = resolv_host_servers(out->dns);
     for (unsigned k = 0; k < out->dns_count; k++)
         out->dns[k].prefix = out->dns[k].v6 ? 128 : 32;

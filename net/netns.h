@@ -3,7 +3,7 @@
  * --network netns:PATH: a VM in the place of an interface of another network
  * namespace, as CNI plugins prepare it. Frames go between that interface and a
  * tap beside it by tc redirection, both ways; the guest has its MAC, addresses
- * and router.
+ * and routes.
  *
  *   host  veth <--> eth0 --ingress, mirred--> tap --fd--> monitor
  *                   eth0 <--ingress, mirred-- tap
@@ -26,7 +26,7 @@ struct netns_want {
 
 /*
  * Fills *out: fd (owned; the redirection exists as long as it is open
- * somewhere), mac, mtu, addresses, gateways, dns. -EINVAL: it is the namespace
+ * somewhere), mac, mtu, addresses, routes, dns. -EINVAL: it is the namespace
  * of this process, or none; -EBUSY: another VM has it. If an error leaves this
  * process in the other namespace (code -ESTALE), it must end.
  */

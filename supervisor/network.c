@@ -414,6 +414,42 @@ static json_t *json_addrs(const struct net_addr *a, unsigned count, bool prefix)
     return list;
 }
 
+/* Its own, with prefixes. */
+static json_t *json_own(const struct net_iface *i)
+{
+    char text[NET_ADDR_TEXT_SIZE];
+    json_t *list = json_array();
+    for (unsigned k = 0; k < i->addr_count; k++) {
+        net_addr_text(&i->addr[k], true, text);
+        (void)json_array_append_new(
+            list,
+            json_sprintf("%s%s", text, i->alone[k] ? " noprefixroute" : ""));
+    }
+    return list;
+}
+
+static json_t *json_route(const struct net_route *r)
+{
+    char to[NET_ADDR_TEXT_SIZE];
+    char via[NET_ADDR_TEXT_SIZE];
+    char src[NET_ADDR_TEXT_SIZE];
+    net_addr_text(&r->to, true, to);
+    net_addr_text(&r->via, false, via);
+    net_addr_text(&r->src, false, src);
+    return json_pack("{s:s, s:s*, s:s*, s:I, s:i, s:i, s:b}", "to", to, "via",
+                     r->has_via ? via : NULL, "src", r->has_src ? src : NULL,
+                     "metric", (json_int_t)r->metric, "protocol", r->protocol,
+                     "scope", r->scope, "onlink", r->onlink);
+}
+
+static json_t *json_routes(const struct net_iface *i)
+{
+    json_t *list = json_array();
+    for (unsigned k = 0; k < i->route_count; k++)
+        (void)json_array_append_new(list, json_route(&i->route[k]));
+    return list;
+}
+
 static json_t *json_iface(const struct net_iface *i)
 {
     static const char *const frames[] = {[NET_FRAMES_TAP] = "tap",
@@ -427,11 +463,11 @@ static json_t *json_iface(const struct net_iface *i)
     if (i->has_gateway6)
         gateways[count++] = i->gateway6;
     net_mac_text(i->mac, mac);
-    return json_pack("{s:s, s:s, s:s, s:i, s:I, s:o, s:o}", "name", i->name,
-                     "frames", frames[i->frames], "mac", mac, "mtu",
-                     (int)i->mtu, "rate", (json_int_t)i->rate, "addresses",
-                     json_addrs(i->addr, i->addr_count, true), "gateways",
-                     json_addrs(gateways, count, false));
+    return json_pack(
+        "{s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:o}", "name", i->name, "frames",
+        frames[i->frames], "mac", mac, "mtu", (int)i->mtu, "rate",
+        (json_int_t)i->rate, "addresses", json_own(i), "gateways",
+        json_addrs(gateways, count, false), "routes", json_routes(i));
 }
 
 json_t *network_json(const struct network *n, bool monitor)

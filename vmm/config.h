@@ -18,6 +18,7 @@ enum {
     CONFIG_GIDS_MAX = 32,
     CONFIG_NETS_MAX = 8,
     CONFIG_NET_ADDRS_MAX = 4,
+    CONFIG_NET_ROUTES_MAX = 64,
     CONFIG_SIZE_MAX = 1 << 20,
 };
 
@@ -30,6 +31,15 @@ struct config_disk {
 struct config_addr {
     uint8_t b[16];
     uint8_t prefix; /* of its family */
+    bool alone;     /* its prefix is not on the link */
+};
+
+/* A route of the guest; addresses are of one family. */
+struct config_route {
+    struct config_addr to, via, src; /* via, src: zeros for none */
+    uint32_t metric;
+    uint8_t protocol, scope; /* rtnetlink(7) */
+    bool onlink;
 };
 
 /* One network interface; checked. */
@@ -44,6 +54,8 @@ struct config_net {
     struct config_addr addr[CONFIG_NET_ADDRS_MAX];
     unsigned gateway_count; /* of different families */
     struct config_addr gateway[2];
+    unsigned route_count;
+    struct config_route route[CONFIG_NET_ROUTES_MAX];
 };
 
 struct config_stdio {

@@ -15,10 +15,11 @@
 #define MTU_MAX  65535
 #define RATE_MAX UINT64_C(1000000000000)
 
+static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
 /* "10.0.0.2/24", and without "/" all bits. */
 static int parse_addr(const char *text, struct config_addr *out)
 {
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     char host[INET6_ADDRSTRLEN];
     size_t n = strcspn(text, "/");
     uint64_t bits = 128;
@@ -38,6 +39,85 @@ static int parse_addr(const char *text, struct config_addr *out)
     return 0;
 }
 
+/* The same, perhaps with " noprefixroute" behind it. */
+static int parse_own(const char *text, struct config_addr *out)
+{
+    char addr[64];
+    size_t n = strcspn(text, " ");
+    if (n >= sizeof(addr))
+        return -EINVAL;
+    memcpy(addr, text, n);
+    addr[n] = '\0';
+    out->alone = text[n] != '\0';
+    if (out->alone && strcmp(text + n, " noprefixroute") != 0)
+        return -EINVAL;
+    return parse_addr(addr, out);
+}
+
+static bool parse_v4(const struct config_addr *a)
+{
+    return memcmp(a->b, mapped, sizeof(mapped)) == 0;
+}
+
+/* A route's "via" and "src": of the family of its "to". */
+static int parse_hop(const json_t *o, const char *key, struct config_route *r,
+                     struct config_addr *out, struct err *e)
+{
+    const char *text;
+    if (!json_has(o, key))
+        return 0;
+    if (json_get_str(o, key, "net: routes", &text, e) < 0)
+        return e->code;
+    if (strchr(text, '/') != NULL || parse_addr(text, out) < 0 ||
+        parse_v4(out) != parse_v4(&r->to))
+        return err_set(e, -EINVAL, "net: routes: %s: want an address", key);
+    return 0;
+}
+
+static int parse_route(const json_t *o, struct config_route *r, struct err *e)
+{
+    const char *to;
+    uint64_t metric;
+    int64_t protocol;
+    int64_t scope;
+    if (!json_is_object(o))
+        return err_set(e, -EINVAL, "net: routes: not an object");
+    if (json_get_str(o, "to", "net: routes", &to, e) < 0 ||
+        json_get_u64(o, "metric", "net: routes", UINT32_MAX, &metric, e) < 0 ||
+        json_get_int(o, "protocol", "net: routes", 0, 255, &protocol, e) < 0 ||
+        json_get_int(o, "scope", "net: routes", 0, 255, &scope, e) < 0 ||
+        json_get_bool(o, "onlink", "net: routes", &r->onlink, e) < 0)
+        return e->code;
+    r->metric = (uint32_t)metric;
+    r->protocol = (uint8_t)protocol;
+    r->scope = (uint8_t)scope;
+    if (parse_addr(to, &r->to) < 0)
+        return err_set(e, -EINVAL, "net: routes: to: want ADDRESS/PREFIX");
+    int code = parse_hop(o, "via", r, &r->via, e);
+    return code < 0 ? code : parse_hop(o, "src", r, &r->src, e);
+}
+
+static int parse_routes(const json_t *o, struct config_net *c, struct err *e)
+{
+    json_t *a;
+    size_t i;
+    json_t *v;
+    if (!json_has(o, "routes"))
+        return 0;
+    if (json_get_arr(o, "routes", "net", &a, e) < 0)
+        return e->code;
+    if (json_array_size(a) > CONFIG_NET_ROUTES_MAX)
+        return err_set(e, -E2BIG, "net: more than %d routes",
+                       CONFIG_NET_ROUTES_MAX);
+    json_array_foreach(a, i, v)
+    {
+        if (parse_route(v, &c->route[i], e) < 0)
+            return e->code;
+        c->route_count++;
+    }
+    return 0;
+}
+
 static int parse_addrs(const json_t *o, const char *key,
                        struct config_addr *out, unsigned max, unsigned *count,
                        struct err *e)
@@ -53,7 +133,7 @@ static int parse_addrs(const json_t *o, const char *key,
     json_array_foreach(a, i, v)
     {
         const char *text = json_string_value(v);
-        if (i == max || text == NULL || parse_addr(text, &out[i]) < 0)
+        if (i == max || text == NULL || parse_own(text, &out[i]) < 0)
             return err_set(e, -EINVAL, "net: %s: at most %u addresses", key,
                            max);
         (*count)++;
@@ -109,9 +189,9 @@ static int parse_words(const json_t *o, struct config_net *c, struct err *e)
 
 static int parse_net(json_t *o, struct config_net *c, struct err *e)
 {
-    static const char *const names[] = {"fd",        "frames",   "name",
-                                        "mac",       "mtu",      "rate",
-                                        "addresses", "gateways", NULL};
+    static const char *const names[] = {
+        "fd",   "frames",    "name",     "mac",    "mtu",
+        "rate", "addresses", "gateways", "routes", NULL};
     const char *key;
     json_t *value;
     int64_t n;
@@ -137,8 +217,9 @@ static int parse_net(json_t *o, struct config_net *c, struct err *e)
         parse_addrs(o, "addresses", c->addr, CONFIG_NET_ADDRS_MAX,
                     &c->addr_count, e) < 0)
         return e->code;
-    return parse_addrs(o, "gateways", c->gateway, ARRAY_COUNT(c->gateway),
-                       &c->gateway_count, e);
+    int code = parse_addrs(o, "gateways", c->gateway, ARRAY_COUNT(c->gateway),
+                           &c->gateway_count, e);
+    return code < 0 ? code : parse_routes(o, c, e);
 }
 
 int config_parse_nets(const json_t *root, struct vm_config *c, struct err *e)

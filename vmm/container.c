@@ -49,7 +49,8 @@ static void add_file_bodies(struct buf *b, const json_t *files)
 
 static struct boot_addr boot_addr(const struct config_addr *a)
 {
-    struct boot_addr out = {.prefix = a->prefix};
+    struct boot_addr out = {.prefix = a->prefix,
+                            .flags = a->alone ? BOOT_ADDR_ALONE : 0};
     memcpy(out.b, a->b, sizeof(out.b));
     return out;
 }
@@ -60,7 +61,8 @@ static void add_netifs(struct buf *b, const struct vm_config *config)
         const struct config_net *c = &config->net[i];
         struct boot_netif n = {.addr_count = (uint8_t)c->addr_count,
                                .gateway_count = (uint8_t)c->gateway_count,
-                               .mtu = c->mtu};
+                               .mtu = c->mtu,
+                               .route_count = c->route_count};
         memcpy(n.name, c->name, sizeof(n.name));
         memcpy(n.mac, c->mac, sizeof(n.mac));
         for (unsigned k = 0; k < c->addr_count; k++)
@@ -69,6 +71,29 @@ static void add_netifs(struct buf *b, const struct vm_config *config)
             n.gateway[k] = boot_addr(&c->gateway[k]);
         buf_add(b, &n, sizeof(n));
     }
+}
+
+/* Returns how many. */
+static uint32_t add_routes(struct buf *b, const struct vm_config *config)
+{
+    uint32_t count = 0;
+    for (unsigned i = 0; i < config->net_count; i++) {
+        const struct config_net *c = &config->net[i];
+        for (unsigned k = 0; k < c->route_count; k++, count++) {
+            const struct config_route *r = &c->route[k];
+            const struct boot_route out = {
+                .to = boot_addr(&r->to),
+                .via = boot_addr(&r->via),
+                .src = boot_addr(&r->src),
+                .metric = r->metric,
+                .protocol = r->protocol,
+                .scope = r->scope,
+                .flags = r->onlink ? BOOT_ROUTE_ONLINK : 0,
+            };
+            buf_add(b, &out, sizeof(out));
+        }
+    }
+    return count;
 }
 
 void container_write(struct buf *b, const struct vm_config *config)
@@ -95,12 +120,14 @@ void container_write(struct buf *b, const struct vm_config *config)
         .netif_count = config->net_count,
     };
     memcpy(r.gids, c->gids, sizeof(r.gids));
-    r.strings_off =
-        (uint32_t)(sizeof(r) + r.file_count * sizeof(struct boot_file) +
-                   r.netif_count * sizeof(struct boot_netif));
     buf_add(b, &r, sizeof(r));
     add_file_heads(b, c->files);
     add_netifs(b, config);
+    uint32_t routes = add_routes(b, config);
+    r.strings_off =
+        (uint32_t)(sizeof(r) + r.file_count * sizeof(struct boot_file) +
+                   r.netif_count * sizeof(struct boot_netif) +
+                   routes * sizeof(struct boot_route));
     add_strings(b, c->args);
     add_strings(b, c->env);
     add_string(b, c->cwd);

@@ -86,13 +86,14 @@ struct lx_ifaddrmsg {
     uint32_t index;
 };
 ABI_SIZE(struct lx_ifaddrmsg, 8);
-#define LX_IFA_ADDRESS     1
-#define LX_IFA_LOCAL       2
-#define LX_IFA_LABEL       3
-#define LX_IFA_BROADCAST   4
-#define LX_IFA_CACHEINFO   6
-#define LX_IFA_FLAGS       8
-#define LX_IFA_F_PERMANENT 0x80u
+#define LX_IFA_ADDRESS         1
+#define LX_IFA_LOCAL           2
+#define LX_IFA_LABEL           3
+#define LX_IFA_BROADCAST       4
+#define LX_IFA_CACHEINFO       6
+#define LX_IFA_FLAGS           8
+#define LX_IFA_F_PERMANENT     0x80u
+#define LX_IFA_F_NOPREFIXROUTE 0x200u
 
 struct lx_rtmsg {
     uint8_t family, dst_bits, src_bits, tos;
@@ -107,6 +108,7 @@ ABI_SIZE(struct lx_rtmsg, 12);
 #define LX_RTA_PREFSRC   7
 #define LX_RTA_TABLE     15
 #define LX_RT_TABLE_MAIN 254
+#define LX_RTNH_F_ONLINK 4u /* in flags */
 
 struct lx_ndmsg {
     uint8_t family, pad1;

@@ -34,6 +34,7 @@ struct container {
     struct boot_container rec;
     const struct boot_file *files;
     const struct boot_netif *netifs;
+    const struct boot_route *routes;
     struct strings rest; /* after hostname */
     const char *argv;    /* argc strings one after another */
     const char *envv;
@@ -57,6 +58,24 @@ static const char *strings_next(struct strings *s)
     return text;
 }
 
+/* The routes of all interfaces, bytes; too much of a bad record. */
+static uint64_t container_routes_size(const struct container *c)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < c->rec.netif_count; i++)
+        count += c->netifs[i].route_count;
+    return count * sizeof(struct boot_route);
+}
+
+static void container_netifs(const struct container *c)
+{
+    const struct boot_route *routes = c->routes;
+    for (uint32_t i = 0; i < c->rec.netif_count; i++) {
+        (void)netif_configure(&c->netifs[i], routes); /* it has told */
+        routes += c->netifs[i].route_count;
+    }
+}
+
 static void container_read(struct container *c)
 {
     const char *base = page_virt(boot_info->cont_gpa);
@@ -67,13 +86,15 @@ static void container_read(struct container *c)
     const struct boot_container *r = &c->rec;
     uint64_t netifs =
         sizeof(*r) + (uint64_t)r->file_count * sizeof(struct boot_file);
-    uint64_t strings =
+    uint64_t routes =
         netifs + (uint64_t)r->netif_count * sizeof(struct boot_netif);
-    if (r->size > room || r->strings_off > r->size ||
-        strings > r->strings_off || r->gid_count > BOOT_GID_MAX || r->argc == 0)
-        panic("boot data: container record is malformed");
     c->files = (const void *)(base + sizeof(*r));
     c->netifs = (const void *)(base + netifs);
+    c->routes = (const void *)(base + routes);
+    if (r->size > room || r->strings_off > r->size || routes > r->strings_off ||
+        container_routes_size(c) > r->strings_off - routes ||
+        r->gid_count > BOOT_GID_MAX || r->argc == 0)
+        panic("boot data: container record is malformed");
     struct strings s = {base + r->strings_off, base + r->size};
     c->argv = s.at;
     for (uint32_t i = 0; i < r->argc; i++)
@@ -264,8 +285,7 @@ void container_start(void)
         container_fail("the root file system", r);
     container_files(c);
     (void)uts_set_hostname(c->hostname, strlen(c->hostname));
-    for (uint32_t i = 0; i < c->rec.netif_count; i++)
-        (void)netif_configure(&c->netifs[i]); /* it has said what is wrong */
+    container_netifs(c);
     container_cwd(c);
     container_cred(c);
     container_stdio(c);

@@ -30,7 +30,9 @@ static struct ip_addr address(const struct boot_addr *a)
 
 static int add_address(struct netif *n, const struct boot_addr *b)
 {
-    struct netif_addr a = {.addr = address(b), .prefix = b->prefix};
+    struct netif_addr a = {.addr = address(b),
+                           .prefix = b->prefix,
+                           .alone = (b->flags & BOOT_ADDR_ALONE) != 0};
     a.scope =
         ip_is_link_local(&a.addr) ? LX_RT_SCOPE_LINK : LX_RT_SCOPE_UNIVERSE;
     int e = netif_addr_add(n, &a);
@@ -76,7 +78,48 @@ static void keep_first(int *error, int e)
         *error = e;
 }
 
-int netif_configure(const struct boot_netif *b)
+static bool is_zero(const struct boot_addr *b)
+{
+    static const struct boot_addr zero;
+    return memcmp(b->b, zero.b, sizeof(zero.b)) == 0;
+}
+
+static int add_route(const struct netif *n, const struct boot_route *b)
+{
+    struct route r = {.dst = address(&b->to),
+                      .bits = b->to.prefix,
+                      .oif = n->index,
+                      .metric = b->metric,
+                      .protocol = b->protocol,
+                      .scope = b->scope,
+                      .onlink = (b->flags & BOOT_ROUTE_ONLINK) != 0,
+                      .type = LX_RTN_UNICAST};
+    const struct ip_addr *none = ip_is4(&r.dst) ? &ip_any4 : &ip_any6;
+    r.gateway = is_zero(&b->via) ? *none : address(&b->via);
+    r.src = is_zero(&b->src) ? *none : address(&b->src);
+    int e = route_add(&r);
+    if (e < 0)
+        klog(KLOG_ERROR, "%s: route cannot be used: error %d", n->name, -e);
+    return e;
+}
+
+/* Those to neighbours first: routers are found through them. */
+static int add_routes(const struct netif *n, const struct boot_route *b,
+                      uint32_t count)
+{
+    int r = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_zero(&b[i].via))
+            keep_first(&r, add_route(n, &b[i]));
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (!is_zero(&b[i].via))
+            keep_first(&r, add_route(n, &b[i]));
+    }
+    return r;
+}
+
+int netif_configure(const struct boot_netif *b, const struct boot_route *routes)
 {
     struct netif *n = find(b->mac);
     int r = 0;
@@ -95,6 +138,9 @@ int netif_configure(const struct boot_netif *b)
     for (unsigned i = 0; i < MIN(b->gateway_count, ARRAY_COUNT(b->gateway));
          i++)
         keep_first(&r, add_gateway(n, &b->gateway[i]));
+    if (routes != NULL)
+        keep_first(&r,
+                   add_routes(n, routes, MIN(b->route_count, BOOT_ROUTE_MAX)));
     net_flush();
     return r;
 }

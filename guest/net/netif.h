@@ -23,6 +23,7 @@ struct netif_addr {
     struct ip_addr addr;
     uint8_t prefix;         /* bits; IPv4: 0..32 */
     uint8_t scope;          /* RT_SCOPE_* */
+    bool alone;             /* its prefix is not on the link */
     uint32_t broadcast;     /* IPv4, as configured, network order; 0: none */
     nsec_t tentative_until; /* IPv6: somebody may still object */
 };

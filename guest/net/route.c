@@ -185,7 +185,8 @@ static bool connected_at(unsigned *i, struct route *out)
         spin_lock(&n->lock);
         for (unsigned j = 0; j < n->addr_count && !found; j++) {
             const struct netif_addr *na = &n->addrs[j];
-            if (ip_is4(&na->addr) && (n == &lo_netif || na->prefix == 32))
+            if (na->alone ||
+                (ip_is4(&na->addr) && (n == &lo_netif || na->prefix == 32)))
                 continue; /* in the local table only */
             if ((*i)-- != 0)
                 continue;
@@ -238,7 +239,7 @@ static int route_complete(struct route *r)
         return r->oif != 0 && netif_find(r->oif) != NULL ? 0 : -ENODEV;
     if (ip_is_ours(&r->gateway))
         return -EINVAL;
-    if (ip_is_link_local(&r->gateway) && r->oif != 0)
+    if ((r->onlink || ip_is_link_local(&r->gateway)) && r->oif != 0)
         return netif_find(r->oif) != NULL ? 0 : -ENODEV;
     int e = ip_route(&via, &r->gateway, NULL, r->oif);
     if (e < 0)
@@ -341,6 +342,8 @@ static void query_addrs(struct route_query *q, struct netif *n)
     struct route r;
     spin_lock(&n->lock);
     for (unsigned i = 0; i < n->addr_count; i++) {
+        if (n->addrs[i].alone)
+            continue;
         connected_route(n, &n->addrs[i], &r);
         query_try(q, &r);
     }

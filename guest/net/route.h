@@ -15,6 +15,7 @@ struct route {
     uint8_t bits;     /* of dst, IPv4: 0..32 */
     uint8_t protocol; /* LX_RTPROT_* */
     uint8_t scope, type;
+    bool onlink; /* the gateway is a neighbour, whatever prefixes say */
 };
 
 /* -EEXIST, -ENOSPC, -ENETUNREACH (gateway), -ENODEV. */

@@ -102,9 +102,11 @@ static void addr_put(struct nl_out *o, const struct netif *n,
                      const struct netif_addr *a)
 {
     const uint32_t forever[4] = {UINT32_MAX, UINT32_MAX, 0, 0};
+    uint32_t flags =
+        LX_IFA_F_PERMANENT | (a->alone ? LX_IFA_F_NOPREFIXROUTE : 0);
     struct lx_ifaddrmsg m = {.family = family_of(&a->addr),
                              .prefix = a->prefix,
-                             .flags = LX_IFA_F_PERMANENT,
+                             .flags = (uint8_t)flags,
                              .scope = a->scope,
                              .index = n->index};
     nl_begin(o, LX_RTM_NEWADDR, &m, sizeof(m));
@@ -115,7 +117,7 @@ static void addr_put(struct nl_out *o, const struct netif *n,
             nl_attr(o, LX_IFA_BROADCAST, &a->broadcast, 4);
         attr_text(o, LX_IFA_LABEL, n->name);
     }
-    nl_attr_u32(o, LX_IFA_FLAGS, LX_IFA_F_PERMANENT);
+    nl_attr_u32(o, LX_IFA_FLAGS, flags);
     nl_attr(o, LX_IFA_CACHEINFO, forever, sizeof(forever));
     nl_end(o);
 }
@@ -141,7 +143,8 @@ static void route_put(struct nl_out *o, const struct route *r, uint8_t bits)
                          .table = LX_RT_TABLE_MAIN,
                          .protocol = r->protocol,
                          .scope = r->scope,
-                         .type = r->type};
+                         .type = r->type,
+                         .flags = r->onlink ? LX_RTNH_F_ONLINK : 0};
     nl_begin(o, LX_RTM_NEWROUTE, &m, sizeof(m));
     nl_attr_u32(o, LX_RTA_TABLE, LX_RT_TABLE_MAIN);
     if (bits != 0)

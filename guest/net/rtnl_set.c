@@ -94,6 +94,8 @@ static int addr_set(const struct nl_request *r)
     if (n == NULL)
         return -ENODEV;
     a.broadcast = ip_to4(&brd);
+    a.alone = (find_u32(r, sizeof(m), LX_IFA_FLAGS, m.flags) &
+               LX_IFA_F_NOPREFIXROUTE) != 0;
     if (r->h.type == LX_RTM_DELADDR)
         return netif_addr_del(n, &a.addr);
     if (m.family == LX_AF_INET6)
@@ -117,6 +119,7 @@ static int route_read(const struct nl_request *r, const struct lx_rtmsg *m,
         .protocol = m->protocol,
         .scope = m->scope,
         .type = m->type,
+        .onlink = (m->flags & LX_RTNH_F_ONLINK) != 0,
         .oif = find_u32(r, sizeof(*m), LX_RTA_OIF, 0),
         .metric = find_u32(r, sizeof(*m), LX_RTA_PRIORITY, 0),
     };

@@ -563,7 +563,7 @@ int virtio_net_plug(paddr_t regs, const struct boot_netif *b)
     r = net_join(n);
     if (r < 0)
         net_leave(n);
-    else if ((r = netif_configure(b)) < 0)
+    else if ((r = netif_configure(b, NULL)) < 0)
         (void)virtio_net_unplug(regs);
     return r;
 }

@@ -116,6 +116,88 @@ def test_router_elsewhere(store):
     make_pod()
 
 
+FAR = "far%d" % os.getpid()
+
+
+def make_far():
+    """A network behind the test's namespace: FAR has 10.99.0.2 and fd99::2."""
+    must(f"""ip link del f0 2>/dev/null; ip netns del {FAR} 2>/dev/null; ip netns add {FAR}
+    ip link add f0 type veth peer name eth0 netns {FAR}
+    ip addr add 10.99.0.1/24 dev f0; ip -6 addr add fd99::1/64 dev f0 nodad; ip link set f0 up
+    ip -n {FAR} addr add 10.99.0.2/24 dev eth0; ip -n {FAR} addr add fd99::2/64 dev eth0 nodad
+    ip -n {FAR} link set lo up; ip -n {FAR} link set eth0 up
+    ip -n {FAR} route add default via 10.99.0.1; ip -n {FAR} route add default via fd99::1
+    echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding""")
+
+
+def routes_of(text):
+    """`ip route` of busybox, but for groups, lo, and one of several ways (10.98.0.0/16)."""
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return sorted(x for x in lines if x and not x.startswith(("multicast", "::1 ", "10.98.", "nexthop")))
+
+
+ASK = "echo =4; ip route; echo =6; ip -6 route; echo =proc; cat /proc/net/route; echo =end"
+
+
+def same_routes(log):
+    """The guest's routes are the namespace's."""
+    for family, guest in (("-4", log.split("=4\n")[1].split("=6\n")[0]), ("-6", log.split("=6\n")[1].split("=proc")[0])):
+        want = routes_of(pod(f"busybox ip {family} route"))
+        assert routes_of(guest) == want, (family, want, routes_of(guest))
+
+
+def test_routes(store):
+    """All routes by the interface, and a peer that only one of them leads to."""
+    make_pod(routes="ip route add 10.99.0.0/24 via 10.88.0.1 metric 50 src 10.88.0.2; "
+             "ip route add 10.98.0.0/16 nexthop via 10.88.0.1 nexthop via 10.88.0.3; "
+             "ip route add 10.97.0.0/16 via 172.31.0.9 dev eth0 onlink metric 7; ip route add 10.96.1.7 dev eth0; "
+             "ip route add 10.94.0.0/16 dev lo; ip route add 10.93.0.0/16 via 10.88.0.1 table 77; "
+             "ip route add 169.254.1.1 dev eth0; ip route add default via 169.254.1.1; "
+             "ip route add default via 10.88.0.77 metric 9; "
+             "ip -6 route add fd99::/64 via fd88::1 metric 33; ip -6 route add fd97::/48 via fe80::77 dev eth0; "
+             "ip -6 route add fd96::/48 dev eth0 metric 5")
+    pod("ip -6 route del default; ip -6 route add default via fd88::77")
+    make_far()
+    server = subprocess.Popen(["ip", "netns", "exec", FAR, "busybox", "httpd", "-f", "-p", "[::]:80", "-h", "/etc"])
+    try:
+        with Vm(store, ASK + "; ping -c 2 -W 60 10.99.0.2 && echo far4; ping -6 -c 2 -W 60 fd99::2 && echo far6; "
+                "wget -q -O - http://10.99.0.2/hostname >/dev/null && echo get4; "
+                "wget -q -O - http://[fd99::2]/hostname >/dev/null && echo get6; "
+                "ping -c 1 -W 1 10.95.0.1 || echo nowhere") as vm:
+            log = vm.log()
+            for want in ("far4", "far6", "get4", "get6", "nowhere", "10.98.0.0/16 via 10.88.0.1 dev eth0"):
+                assert want in log, log
+            pod("ip route del 10.94.0.0/16")  # by lo: not ours to take
+            same_routes(log)
+            # interface, destination, gateway, flags, references, use, metric
+            rows = [line.split() for line in log.split("=proc\n")[1].split("=end")[0].splitlines()[1:]]
+            assert any(r[:3] == ["eth0", "0000630A", "0100580A"] and r[6] == "50" for r in rows), rows
+    finally:
+        server.kill()
+        server.wait()
+        world.sh(f"ip netns del {FAR}; ip link del f0")
+    clean()
+    make_pod()
+
+
+def test_ptp(store):
+    """As the ptp plugin has it: all of the subnet by the router."""
+    make_pod(addr="10.88.0.2/24 noprefixroute",
+             routes="ip route add 10.88.0.1 dev eth0 src 10.88.0.2; ip route add 10.88.0.0/24 via 10.88.0.1 src 10.88.0.2; "
+             "ip route add default via 10.88.0.1")
+    must("ip addr add 10.88.0.9/32 dev lo; echo 0 > /proc/sys/net/ipv4/conf/p0/proxy_arp; "
+         "echo 1 > /proc/sys/net/ipv4/conf/p0/arp_ignore")
+    try:
+        with Vm(store, ASK + "; ip addr; ping -c 2 -W 60 10.88.0.9 && echo far") as vm:
+            log = vm.log()
+            assert "far\n" in log, log
+            same_routes(log)
+    finally:
+        must("ip addr del 10.88.0.9/32 dev lo")
+    clean()
+    make_pod()
+
+
 def test_end(store):
     """kill -9 of the monitor or the guard, or both; and the next one comes."""
     for victims in ("monitor", "guard", "both"):
@@ -169,6 +251,15 @@ def test_refused(store):
     refused(POD, "traffic control of somebody else")
     assert "pref 5" in pod("tc filter show dev eth0 parent ffff:") and "limpet" not in pod("ip link")
     pod("tc qdisc del dev eth0 ingress")
+    pod("for i in $(seq 62); do ip route add 10.60.$i.0/24 via 10.88.0.1 || exit; done; ip route add 10.61.0.0/24 via inet6 fd88::1")
+    refused(POD, "eth0: route to 10.61.0.0/24: has a router of another family")
+    pod("ip route del 10.61.0.0/24; ip route add 10.61.0.0/24 via 10.88.0.1")
+    refused(POD, "eth0: more than 64 routes")
+    assert "limpet" not in pod("ip link")
+    pod("ip route del 10.61.0.0/24")
+    with Vm(store, ASK) as vm:
+        same_routes(vm.log())
+    clean()
     pod("ip addr flush dev eth0")
     refused(POD, "eth0 has no address")
     pod("ip link set eth0 down")

@@ -23,7 +23,9 @@ static const char config_text[] =
     "{\"version\":1,\"memory\":67108864,\"vcpus\":3,\"stdio\":{},"
     "\"net\":[{\"fd\":3,\"frames\":\"tap\",\"name\":\"eth7\",\"mtu\":9000,"
     "\"mac\":\"02:00:00:00:00:05\",\"addresses\":[\"10.0.0.2/24\"],"
-    "\"gateways\":[\"fe80::1\"]}],"
+    "\"gateways\":[\"fe80::1\"],\"routes\":[{\"to\":\"10.9.0.0/16\","
+    "\"via\":\"10.0.0.9\",\"metric\":5,\"protocol\":4,\"scope\":0,"
+    "\"onlink\":true}]}],"
     "\"containers\":[{\"args\":[\"/bin/sh\",\"-c\"],\"env\":[\"A=b\"],"
     "\"gids\":[4,5],\"files\":[{\"path\":\"/f\",\"mode\":420,"
     "\"data\":\"xyz\"}]}]}";
@@ -185,6 +187,15 @@ static void boot_info_is_consistent(void **state)
     assert_memory_equal(n->addr[0].b + 10, "\xff\xff\x0a\0\0\2", 6);
     assert_int_equal(n->gateway_count, 1);
     assert_int_equal(n->gateway[0].b[15], 1);
+    assert_int_equal(n->route_count, 1);
+    const struct boot_route *r = (const void *)&n[c->netif_count];
+    assert_int_equal(r->to.prefix, 16);
+    assert_memory_equal(r->via.b + 10, "\xff\xff\x0a\0\0\x09", 6);
+    assert_int_equal(r->src.b[10], 0);
+    assert_int_equal(r->metric, 5);
+    assert_int_equal(r->protocol, 4);
+    assert_int_equal(r->flags, BOOT_ROUTE_ONLINK);
+    assert_ptr_equal(r + 1, (const char *)c + c->strings_off);
     static const char strings[] = "/bin/sh\0-c\0A=b\0/\0limpet\0/f\0xyz";
     assert_memory_equal((const char *)c + c->strings_off, strings,
                         sizeof(strings) - 1);

@@ -24,8 +24,10 @@ static void everything_is_taken(void **state)
               "\"image_fds\":[5,6],\"disks\":[{\"fd\":7,\"readonly\":true}],"
               "\"net\":[{\"fd\":12,\"frames\":\"packet\",\"name\":\"eth0\","
               "\"mac\":\"02:00:00:00:00:01\",\"mtu\":1500,\"rate\":8000,"
-              "\"addresses\":[\"10.0.0.2/24\",\"fd00::2/64\"],"
-              "\"gateways\":[\"10.0.0.1\"]}],"
+              "\"addresses\":[\"10.0.0.2/24 noprefixroute\",\"fd00::2/64\"],"
+              "\"gateways\":[\"10.0.0.1\"],\"routes\":[{\"to\":\"0.0.0.0/0\","
+              "\"via\":\"10.0.0.9\",\"src\":\"10.0.0.2\",\"metric\":7,"
+              "\"protocol\":3,\"scope\":0,\"onlink\":true}]}],"
               "\"stdio\":{\"stdin_fd\":0,\"stdout_fd\":1,\"stderr_fd\":2,"
               "\"tty\":true,\"rows\":50,\"cols\":132,\"log_fd\":-1},"
               "\"client_fd\":8,\"listen_fd\":9,\"lock_fd\":10,\"exit_fd\":11,"
@@ -48,7 +50,16 @@ static void everything_is_taken(void **state)
     assert_int_equal(c.net[0].mac[5], 1);
     assert_int_equal(c.net[0].addr[0].b[11], 0xff);
     assert_int_equal(c.net[0].addr[0].prefix, 24);
+    assert_true(c.net[0].addr[0].alone);
     assert_int_equal(c.net[0].addr[1].prefix, 64);
+    assert_false(c.net[0].addr[1].alone);
+    assert_int_equal(c.net[0].route_count, 1);
+    assert_int_equal(c.net[0].route[0].to.prefix, 0);
+    assert_int_equal(c.net[0].route[0].via.b[15], 9);
+    assert_int_equal(c.net[0].route[0].src.b[15], 2);
+    assert_int_equal(c.net[0].route[0].metric, 7);
+    assert_int_equal(c.net[0].route[0].protocol, 3);
+    assert_true(c.net[0].route[0].onlink);
     assert_int_equal(c.net[0].gateway[0].b[15], 1);
     assert_int_equal(config_fds(&c, fds, 32), 14);
     assert_int_equal(config_fds(&c, fds, 4), 4);
@@ -60,6 +71,12 @@ static void everything_is_taken(void **state)
 #define NET(frames, mac, addr)                                                 \
     "\"net\":[{\"fd\":3,\"mtu\":1500,\"name\":\"eth0\",\"frames\":\"" frames   \
     "\",\"mac\":\"" mac "\",\"addresses\":[\"" addr "\"]}]}"
+#define ROUTE(to, via)                                                         \
+    HEAD "\"net\":[{\"fd\":3,\"mtu\":1500,\"name\":\"eth0\",\"frames\":"       \
+         "\"tap\","                                                            \
+         "\"mac\":\"02:00:00:00:00:01\",\"addresses\":[],\"routes\":[{"        \
+         "\"to\":\"" to "\",\"metric\":0,\"protocol\":3,\"scope\":0,"          \
+         "\"onlink\":false,\"via\":\"" via "\"}]}]}"
 #define CONT(members) HEAD "\"containers\":[{\"args\":[\"x\"]," members "}]}"
 
 static void each_mistake_is_named(void **state)
@@ -78,6 +95,12 @@ static void each_mistake_is_named(void **state)
         {HEAD NET("tap", "03:00:00:00:00:01", ""), "mac"},
         {HEAD NET("tap", "02:00:00:00:00:01", "300.1.1.1"), "addresses"},
         {HEAD NET("tap", "02:00:00:00:00:01", "1.1.1.1/33"), "addresses"},
+        {HEAD NET("tap", "02:00:00:00:00:01", "1.1.1.1/3 x"), "addresses"},
+        {ROUTE("x", "10.0.0.1"), "to: want"},
+        {ROUTE("10.0.0.0/33", "10.0.0.1"), "to: want"},
+        {ROUTE("10.0.0.0/8", "fd00::1"), "via: want"},
+        {ROUTE("fd00::/8", "10.0.0.1"), "via: want"},
+        {ROUTE("10.0.0.0/8", "10.0.0.1/8"), "via: want"},
         {"[]", "not an object"},
         {"{}", "version"},
         {HEAD "\"containers\":[]}", "container"},
