@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/if_addr.h>
+#include <linux/if_arp.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
@@ -23,7 +24,8 @@
 struct link_reader {
     struct nl_reader r; /* first */
     struct link_info *out;
-    bool first; /* of many that will do */
+    bool next; /* the least index above this that will do */
+    int after;
     bool found;
 };
 
@@ -56,6 +58,16 @@ static void link_read_attr(const struct nl_attr *a, struct link_info *out)
         link_read_kind(a, out);
 }
 
+static bool link_leads_out(const struct link_info *i, unsigned type)
+{
+    static const char *const kinds[] = {"",       "veth",   "macvlan",
+                                        "ipvlan", "netkit", "vlan"};
+    bool known = false;
+    for (unsigned k = 0; k < ARRAY_COUNT(kinds); k++)
+        known = known || strcmp(i->kind, kinds[k]) == 0;
+    return known && i->up && i->master == 0 && type == ARPHRD_ETHER;
+}
+
 static void link_take(struct nl_reader *r, uint16_t type, const uint8_t *data,
                       size_t size)
 {
@@ -72,8 +84,8 @@ static void link_take(struct nl_reader *r, uint16_t type, const uint8_t *data,
     size -= sizeof(h);
     while (nl_attr_next(&data, &size, &a))
         link_read_attr(&a, &i);
-    if (l->first &&
-        (l->found || i.loopback || !i.up || strcmp(i.kind, "tun") == 0))
+    if (l->next && (i.index <= l->after || !link_leads_out(&i, h.ifi_type) ||
+                    (l->found && l->out->index < i.index)))
         return;
     l->found = true;
     *l->out = i;
@@ -97,10 +109,11 @@ int link_find(struct nl *n, const char *name, struct link_info *out)
     return link_get(n, name, 0, out);
 }
 
-int link_find_first(struct nl *n, struct link_info *out)
+int link_find_next(struct nl *n, int after, struct link_info *out)
 {
     const struct ifinfomsg h = {0};
-    struct link_reader r = {.r = {link_take}, .out = out, .first = true};
+    struct link_reader r = {
+        .r = {link_take}, .out = out, .next = true, .after = after};
     struct nl_msg m = {0};
     nl_begin(n, &m, RTM_GETLINK, NLM_F_DUMP, &h, sizeof(h));
     int code = nl_dump(n, &m, &r.r);

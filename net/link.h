@@ -28,9 +28,10 @@ struct link_info {
 /* -ENODEV without a message if there is none. */
 int link_find(struct nl *n, const char *name, struct link_info *out);
 
-/* The first interface that is up and neither loopback nor a tap. -ENODEV
- * without a message if there is none. */
-int link_find_first(struct nl *n, struct link_info *out);
+/* The interface with the least index above `after` that is up and a link to
+ * elsewhere: a veth, macvlan, ipvlan, netkit, VLAN or hardware, and no port of
+ * a bridge. -ENODEV without a message if there is none. */
+int link_find_next(struct nl *n, int after, struct link_info *out);
 
 /* A bridge that is up, with what only a link of ours has: `alias`. */
 int link_add_bridge(struct nl *n, const char *name, const char *alias,

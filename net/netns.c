@@ -65,10 +65,11 @@ static int netns_open(const char *path, struct err *e)
 static int netns_find(struct nl *n, const struct netns_want *w,
                       struct link_info *i, struct err *e)
 {
-    int code = link_find_first(n, i);
+    int code = link_find_next(n, w->after, i);
     if (code == -ENODEV)
         return err_set(e, code,
-                       "--network netns:%s: no interface but lo is up in it",
+                       "--network netns:%s: no interface but lo is up in it "
+                       "(a veth, macvlan, ipvlan, netkit, VLAN or hardware)",
                        w->path);
     return code < 0 ? err_set(e, code, "--network netns:%s: %s", w->path,
                               strerror(-code))
@@ -83,7 +84,7 @@ static int netns_fill(struct nl *n, const struct netns_want *w,
     int code = link_read_plan(n, i->index, &p, e);
     if (code < 0)
         return code;
-    if (p.addr_count == 0)
+    if (p.addr_count == 0 && w->after == 0)
         return err_set(e, -EADDRNOTAVAIL,
                        "--network netns:%s: %s has no address", w->path,
                        i->name);
@@ -94,7 +95,8 @@ static int netns_fill(struct nl *n, const struct netns_want *w,
     memcpy(out->addr, p.addr, sizeof(out->addr));
     if (link_read_own_routes(n, i->index, out, e) < 0)
         return err_wrap(e, "--network netns:%s: %s", w->path, i->name);
-    out->dns_count = resolv_host_servers(out->dns);
+    /* Once for all interfaces. */
+    out->dns_count = w->after == 0 ? resolv_host_servers(out->dns) : 0;
     for (unsigned k = 0; k < out->dns_count; k++)
         out->dns[k].prefix = out->dns[k].v6 ? 128 : 32;
     return 0;
@@ -142,7 +144,7 @@ static int netns_redirect(struct nl *n, const struct netns_want *w,
 static int netns_busy(struct nl *n, const struct netns_want *w, struct err *e)
 {
     struct link_info t;
-    if (link_find(n, "limpet", &t) == -ENODEV)
+    if (w->after != 0 || link_find(n, "limpet", &t) == -ENODEV)
         return 0;
     return err_set(e, -EBUSY,
                    "--network netns:%s: %s has taken it (interface limpet)",
@@ -154,7 +156,9 @@ static int netns_make(const struct netns_want *w, struct net_iface *out,
 {
     struct nl n;
     struct link_info i = {0};
+    struct link_info more = {0};
     char alias[LINK_ALIAS_SIZE];
+    char tap[IFNAMSIZ] = "limpet";
     int code = nl_open(&n, NETLINK_ROUTE, e);
     if (code == 0)
         code = netns_busy(&n, w, e);
@@ -167,9 +171,13 @@ static int netns_make(const struct netns_want *w, struct net_iface *out,
         return code;
     }
     (void)snprintf(alias, sizeof(alias), "container %.12s", w->id);
-    const struct link_port p = {.name = "limpet", .alias = alias, .mtu = i.mtu};
+    if (w->after != 0)
+        (void)snprintf(tap, sizeof(tap), "limpet%d", i.index);
+    const struct link_port p = {.name = tap, .alias = alias, .mtu = i.mtu};
     out->fd = link_add_tap(&n, &p, e);
     code = out->fd < 0 ? out->fd : netns_redirect(&n, w, &i, p.name, e);
+    if (code == 0 && link_find_next(&n, i.index, &more) == 0)
+        code = i.index;
     nl_close(&n);
     return code;
 }

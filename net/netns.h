@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * --network netns:PATH: a VM in the place of an interface of another network
+ * --network netns:PATH: a VM in the place of the interfaces of another network
  * namespace, as CNI plugins prepare it. Frames go between that interface and a
  * tap beside it by tc redirection, both ways; the guest has its MAC, addresses
  * and routes.
@@ -21,10 +21,11 @@ struct netns_want {
     const char *libexec; /* where limpet-net is */
     const char *path;    /* of the namespace, or its name in /run/netns */
     const char *id;      /* of the container */
-    unsigned slot;
+    int after;           /* the interface after that index; 0: the first */
 };
 
 /*
+ * One interface; returns its index if there is another to go on to, else 0.
  * Fills *out: fd (owned; the redirection exists as long as it is open
  * somewhere), mac, mtu, addresses, routes, dns. -EINVAL: it is the namespace
  * of this process, or none; -EBUSY: another VM has it. If an error leaves this

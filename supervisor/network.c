@@ -250,7 +250,8 @@ static int attach_fd(const struct network_want *w, const char *number,
 /*
  * Makes an interface of what follows "NAME:" (or "", without a colon): fd,
  * frames, mtu (the default it has when nothing was said), and whatever
- * addresses the mode knows: those that were said replace them.
+ * addresses the mode knows: those that were said replace them. Returns 0, or
+ * more than 0 if the mode has another interface, of which `vm->after` tells it.
  */
 static const struct network_mode {
     const char *name;
@@ -318,6 +319,28 @@ static int take_said(struct net_iface *i, const struct network_want *w,
                                                    : 0;
 }
 
+/* One interface; returns as network_mode.attach. m: NULL for a network. */
+static int attach_iface(struct network *n, const struct network_want *w,
+                        const struct network_mode *m, const char *argument,
+                        struct network_vm *vm, struct err *e)
+{
+    if (n->count == NET_IFACES_MAX)
+        return err_set(e, -E2BIG, "--network: more than %d", NET_IFACES_MAX);
+    struct net_iface *i = &n->iface[n->count];
+    *i = (struct net_iface){.fd = -1};
+    vm->slot = n->count;
+    (void)snprintf(i->name, sizeof(i->name), "eth%u", n->count);
+    memcpy(n->mode[n->count++], w->mode, sizeof(w->mode));
+    int code = m != NULL ? m->attach(w, argument, vm, i, e)
+                         : network_attach_bridge(w, vm, i, e);
+    if (code < 0)
+        return code;
+    take_common(i, w);
+    if (m != NULL && take_said(i, w, e) < 0)
+        return e->code;
+    return code;
+}
+
 static int attach_one(struct network *n, const struct network_want *w,
                       const struct network_vm *vm, struct err *e)
 {
@@ -333,21 +356,13 @@ static int attach_one(struct network *n, const struct network_want *w,
                        "--egress: nothing of limpet's holds it on --network "
                        "%s: use bridge or user",
                        w->mode);
-    if (n->count == NET_IFACES_MAX)
-        return err_set(e, -E2BIG, "--network: more than %d", NET_IFACES_MAX);
-    struct net_iface *i = &n->iface[n->count];
     struct network_vm own = *vm;
     own.passt = &n->passt;
-    *i = (struct net_iface){.fd = -1};
-    own.slot = n->count;
-    (void)snprintf(i->name, sizeof(i->name), "eth%u", n->count);
-    memcpy(n->mode[n->count++], w->mode, sizeof(w->mode));
-    int code = m != NULL ? m->attach(w, argument, &own, i, e)
-                         : network_attach_bridge(w, &own, i, e);
-    if (code < 0)
-        return code;
-    take_common(i, w);
-    return m != NULL ? take_said(i, w, e) : 0;
+    own.after = 0;
+    do
+        own.after = attach_iface(n, w, m, argument, &own, e);
+    while (own.after > 0);
+    return own.after;
 }
 
 int network_attach(struct network *n, const struct network_want *w,

@@ -63,6 +63,7 @@ struct network_vm {
     int root;            /* directory fd of ROOT */
     struct network_options *options;
     unsigned slot; /* number of the interface; network_attach() counts */
+    int after;     /* what the mode returned for the one before, or 0 */
     struct user_start *passt; /* network_attach()'s */
 };
 

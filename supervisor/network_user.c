@@ -35,7 +35,7 @@ int network_attach_netns(const struct network_want *w, const char *argument,
     const struct netns_want n = {.libexec = vm->libexec,
                                  .path = argument,
                                  .id = vm->id,
-                                 .slot = vm->slot};
+                                 .after = vm->after};
     if (w->has_mac || w->said.addr_count > 0 || w->said.has_gateway4 ||
         w->said.has_gateway6)
         return err_set(e, -EINVAL,

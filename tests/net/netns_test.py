@@ -198,6 +198,40 @@ def test_ptp(store):
     make_pod()
 
 
+def test_several(store):
+    """As multus has it: every link of the namespace is an interface of the VM."""
+    must(f"""ip link add p1 type veth peer name net1 netns {POD}; ip link add p2 type veth peer name net2 netns {POD}
+    ip addr add 10.77.0.1/24 dev p1; ip -6 addr add fd77::1/64 dev p1 nodad; ip link set p1 up; ip link set p2 up""")
+    pod("ip addr add 10.77.0.2/24 dev net1; ip -6 addr add fd77::2/64 dev net1 nodad; ip link set net1 mtu 1300 up; "
+        "ip route add 10.76.0.0/16 via 10.77.0.1; ip link set net2 up; ip link add br7 type bridge; ip link set br7 up; "
+        "ip link add v7 type veth peer name w7; ip link set v7 master br7 up")
+    try:
+        with Vm(store, ASK + "; ip addr; ip link; ping -c 2 -W 60 10.77.0.1 && echo on1; ping -c 2 -W 60 10.88.0.1 && echo on0; "
+                "cat /etc/resolv.conf") as vm:
+            log = vm.log()
+            for want in ("on0", "on1", "eth2", "10.77.0.2/24", "fd77::2/64", "mtu 1300",
+                         "10.76.0.0/16 via 10.77.0.1 dev eth1"):
+                assert want in log, log
+            assert "eth3" not in log, log
+            servers = [line for line in log.splitlines() if line.startswith("nameserver")]
+            assert len(servers) == len(set(servers)), servers
+            ping("10.77.0.2")
+            ping("fd77::2")
+            ping("10.88.0.2")
+            assert pod("tc qdisc").count("ingress") == 6, pod("tc qdisc")
+        clean()
+        ping("10.77.0.2")
+        pod("ip link set net1 down; tc qdisc add dev net2 ingress; tc filter add dev net2 parent ffff: prio 5 u32 match u32 0 0 flowid :1")
+        p = limpet(store, "run", "--rm", "--network", f"netns:{POD}", BUSYBOX, "true")
+        assert p.returncode == 125 and "net2 has traffic control of somebody else" in p.stderr, p
+        wait_for(lambda: "limpet" not in pod("ip link"))  # eth0 as it was
+        wait_for(lambda: "ingress" not in pod("tc qdisc show dev eth0"))
+    finally:
+        must("ip link del p1; ip link del p2")
+        pod("ip link del br7; ip link del v7")
+    make_pod()
+
+
 def test_end(store):
     """kill -9 of the monitor or the guard, or both; and the next one comes."""
     for victims in ("monitor", "guard", "both"):
