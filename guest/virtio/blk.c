@@ -67,9 +67,7 @@ static int blk_submit(struct disk *d, struct blk_request *r, void *to,
     for (;;) {
         unsigned long flags = spin_lock_irq(&q->lock);
         int e = virtq_add(q, bufs, 1, 2, r);
-        if (e == 0)
-            virtq_kick(q);
-        spin_unlock_irq(&q->lock, flags);
+        virtq_unlock_kick(q, flags);
         if (e != -EAGAIN)
             return e;
         sched_yield(); /* 21 requests under way: some will end */

@@ -169,35 +169,45 @@ size_t console_write(enum boot_port port, const void *data, size_t n)
             break;
         done += take;
     }
-    virtq_kick(p->tx);
-    spin_unlock_irq(&p->tx->lock, flags);
+    virtq_unlock_kick(p->tx, flags);
     return done;
 }
 
-int console_write_all(enum boot_port port, const void *data, size_t n)
+/* Lock held, and there is room. */
+static int out_copy(struct port *p, const void *data, size_t n)
+{
+    const char *from = data;
+    while (n > 0) {
+        uint32_t take = (uint32_t)MIN(out_room(p), n);
+        memcpy(p->out + (p->head & (p->out_size - 1)), from, take);
+        if (!out_add(p, take))
+            return -EAGAIN;
+        from += take;
+        n -= take;
+    }
+    return 0;
+}
+
+int console_write_frame(enum boot_port port, const void *head, size_t head_size,
+                        const void *data, size_t n)
 {
     struct port *p = &ports[port];
-    const char *from = data;
     if (p->tx == NULL)
         return 0;
     if (console_prepare_out(port) < 0)
         return -EAGAIN;
     unsigned long flags = spin_lock_irq(&p->tx->lock);
     out_reclaim(p);
-    /* It may wrap around once: two descriptors. */
-    int r = p->out_size - (p->head - p->tail) >= n && p->tx->free_count >= 2
+    /* Two pieces, of which one may wrap around: three descriptors. */
+    int r = p->out_size - (p->head - p->tail) >= head_size + n &&
+                    p->tx->free_count >= 3
                 ? 0
                 : -EAGAIN;
-    while (r == 0 && n > 0) {
-        uint32_t take = (uint32_t)MIN(out_room(p), n);
-        memcpy(p->out + (p->head & (p->out_size - 1)), from, take);
-        if (!out_add(p, take))
-            r = -EAGAIN;
-        from += take;
-        n -= take;
-    }
-    virtq_kick(p->tx);
-    spin_unlock_irq(&p->tx->lock, flags);
+    if (r == 0)
+        r = out_copy(p, head, head_size);
+    if (r == 0)
+        r = out_copy(p, data, n);
+    virtq_unlock_kick(p->tx, flags);
     return r;
 }
 
@@ -215,9 +225,9 @@ void console_commit(enum boot_port port, size_t n)
 {
     struct port *p = &ports[port];
     unsigned long flags = spin_lock_irq(&p->tx->lock);
-    if (n > 0 && out_add(p, (uint32_t)n))
-        virtq_kick(p->tx);
-    spin_unlock_irq(&p->tx->lock, flags);
+    if (n > 0)
+        (void)out_add(p, (uint32_t)n);
+    virtq_unlock_kick(p->tx, flags);
 }
 
 size_t console_room(enum boot_port port)
@@ -277,10 +287,9 @@ int console_prepare_in(enum boot_port port)
             in_post(p, buf);
             __atomic_store_n(&p->in[i], buf, __ATOMIC_RELEASE);
         }
-        virtq_kick(p->rx);
         pa = 0;
     }
-    spin_unlock_irq(&p->rx->lock, flags);
+    virtq_unlock_kick(p->rx, flags);
     if (pa != 0)
         page_put(pa);
     return 0;
@@ -332,10 +341,9 @@ void console_skip(enum boot_port port, size_t n)
             bool second = p->at > p->in[1];
             p->at = NULL;
             in_post(p, p->in[second]);
-            virtq_kick(p->rx);
         }
     }
-    spin_unlock_irq(&p->rx->lock, flags);
+    virtq_unlock_kick(p->rx, flags);
 }
 
 size_t console_read(enum boot_port port, void *to, size_t n)

@@ -11,8 +11,9 @@
  * console_out_waitq). Any context. A port that does not exist takes and
  * forgets everything. */
 size_t console_write(enum boot_port port, const void *data, size_t n);
-/* All or nothing: 0, or -EAGAIN. */
-int console_write_all(enum boot_port port, const void *data, size_t n);
+/* Both, one after the other, or nothing: 0, or -EAGAIN. Any context. */
+int console_write_frame(enum boot_port port, const void *head, size_t head_size,
+                        const void *data, size_t n);
 /* 0: full, and an interrupt was asked for. */
 size_t console_room(enum boot_port port);
 size_t console_queued(enum boot_port port); /* bytes not yet taken */

@@ -84,17 +84,10 @@ static void ctl_input(void)
 
 int ctl_send(uint32_t type, const void *payload, uint32_t size)
 {
-    static struct spinlock lock; /* irq-safe: header and payload together */
-    static uint8_t frame[CTL_FRAME_MAX];
     struct ctl_header h = {type, size};
-    if (size > sizeof(frame) - sizeof(h))
+    if (size > CTL_FRAME_MAX - sizeof(h))
         return -EINVAL;
-    unsigned long flags = spin_lock_irq(&lock);
-    memcpy(frame, &h, sizeof(h));
-    memcpy(frame + sizeof(h), payload, size);
-    int r = console_write_all(BOOT_PORT_CTL, frame, sizeof(h) + size);
-    spin_unlock_irq(&lock, flags);
-    return r;
+    return console_write_frame(BOOT_PORT_CTL, &h, sizeof(h), payload, size);
 }
 
 static void ctl_log(const char *text, unsigned size)

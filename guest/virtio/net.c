@@ -59,15 +59,9 @@ static struct net_dev *net_of(struct netif *n)
     return n->driver;
 }
 
-/* The doorbell, without the lock: it wakes the monitor, and where CPUs are few
- * that runs instead of us, while the other CPU would spin for milliseconds. */
 static void net_kick(struct virtq *q)
 {
-    unsigned long flags = spin_lock_irq(&q->lock);
-    bool due = virtq_kick_due(q);
-    spin_unlock_irq(&q->lock, flags);
-    if (due)
-        virtq_doorbell(q);
+    virtq_unlock_kick(q, spin_lock_irq(&q->lock));
 }
 
 /* --- in --- */

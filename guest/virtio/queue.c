@@ -119,6 +119,14 @@ void virtq_kick(struct virtq *q)
         virtq_doorbell(q);
 }
 
+void virtq_unlock_kick(struct virtq *q, unsigned long flags)
+{
+    bool due = virtq_kick_due(q);
+    spin_unlock_irq(&q->lock, flags);
+    if (due)
+        virtq_doorbell(q);
+}
+
 bool virtq_has_used(const struct virtq *q)
 {
     const struct virtq_used *u = q->used;

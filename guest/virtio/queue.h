@@ -11,7 +11,11 @@ void virtq_init(struct virtq *q, struct virtio_device *d, uint16_t index,
 void virtq_reset(struct virtq *q);
 bool virtq_has_used(const struct virtq *q);
 /* True: the device asked for a doorbell for what was added since this was asked
- * last. The caller holds q->lock and rings, best without it: a doorbell wakes
- * the monitor, which may take the CPU away from who holds the lock. */
+ * last. The caller holds q->lock, and rings without it: a doorbell wakes the
+ * monitor, and where CPUs are few that runs instead of us, while the other CPU
+ * would spin for milliseconds. */
 bool virtq_kick_due(struct virtq *q);
+/* Unlock what spin_lock_irq(&q->lock) locked, then ring if that is due: the
+ * doorbell of everybody who has a lock. */
+void virtq_unlock_kick(struct virtq *q, unsigned long flags);
 void virtq_doorbell(struct virtq *q); /* mmio.c: write QueueNotify */

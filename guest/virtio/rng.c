@@ -42,9 +42,8 @@ void virtio_rng_reseed(void)
     struct virtq *q = &rng.dev->queues[0];
     struct virtq_buf b = {page_phys(rng.bytes), RNG_BYTES};
     unsigned long flags = spin_lock_irq(&q->lock);
-    if (virtq_add(q, &b, 0, 1, rng.bytes) == 0)
-        virtq_kick(q);
-    spin_unlock_irq(&q->lock, flags);
+    (void)virtq_add(q, &b, 0, 1, rng.bytes); /* busy: the last one will do */
+    virtq_unlock_kick(q, flags);
 }
 
 void virtio_rng_init(struct virtio_device *d)

@@ -89,7 +89,8 @@ int virtio_config_irq(struct virtio_device *d, struct irq_handler *h);
  * virtq_pop. The caller holds q->lock. */
 int virtq_add(struct virtq *q, const struct virtq_buf *bufs, unsigned out,
               unsigned in, void *cookie);
-void virtq_kick(struct virtq *q); /* ring the doorbell if the device asked */
+/* Ring the doorbell if the device asked; without a lock (queue.h). */
+void virtq_kick(struct virtq *q);
 void *virtq_pop(struct virtq *q, uint32_t *written); /* NULL: nothing used */
 /* Of a stopped device: what was never used. NULL: no more. */
 void *virtq_take_back(struct virtq *q);

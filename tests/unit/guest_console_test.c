@@ -5,11 +5,13 @@
  */
 #include <libfdt.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -21,6 +23,7 @@
 #include "abi/virtio_ring.h"
 
 #include "guest/arch/fake/fake.h"
+#include "guest/core/cpu.h"
 #include "guest/core/fdt.h"
 #include "guest/core/irq.h"
 #include "guest/core/page.h"
@@ -200,6 +203,66 @@ static void test_write(void **state)
     console_drain();
 }
 
+static uint32_t rung_locked, rung;
+
+/* Where CPUs are few the monitor runs instead of who rings. */
+static void rung_at(int sig, siginfo_t *info, void *ucontext)
+{
+    (void)sig;
+    (void)ucontext;
+    void *page = (void *)((uintptr_t)doorbell & ~(uintptr_t)4095);
+    if ((uintptr_t)info->si_addr != (uintptr_t)doorbell)
+        abort();
+    rung++;
+    rung_locked += arch_this_cpu()->lock_depth;
+    (void)mprotect(page, 4096, PROT_READ | PROT_WRITE);
+}
+
+/* The doorbell is rung, and not under a lock. */
+static void rings(void (*fn)(void))
+{
+    void *page = (void *)((uintptr_t)doorbell & ~(uintptr_t)4095);
+    struct sigaction act = {.sa_sigaction = rung_at, .sa_flags = SA_SIGINFO};
+    struct sigaction old;
+    rung = rung_locked = 0;
+    assert_int_equal(sigaction(SIGSEGV, &act, &old), 0);
+    assert_int_equal(mprotect(page, 4096, PROT_READ), 0);
+    fn();
+    (void)mprotect(page, 4096, PROT_READ | PROT_WRITE);
+    (void)sigaction(SIGSEGV, &old, NULL);
+    assert_int_equal(rung, 1);
+    assert_int_equal(rung_locked, 0);
+}
+
+static void ring_write(void)
+{
+    assert_int_equal(console_write(BOOT_PORT_STDERR, "x", 1), 1);
+}
+
+static void ring_commit(void)
+{
+    char *at;
+    assert_true(console_reserve(BOOT_PORT_STDIO, &at) > 0);
+    *at = 'x';
+    console_commit(BOOT_PORT_STDIO, 1);
+}
+
+static void ring_frame(void)
+{
+    assert_int_equal(ctl_send(CTL_LOG, "x", 1), 0);
+}
+
+static void test_rings_unlocked(void **state)
+{
+    (void)state;
+    char buf[64];
+    rings(ring_write);
+    rings(ring_commit);
+    rings(ring_frame);
+    for (unsigned i = 0; i < BOOT_PORT_COUNT; i++)
+        assert_true(dev_take((enum boot_port)i, buf, sizeof(buf)) > 0);
+}
+
 /* Nothing is lost or mixed up when the ring fills and wraps. */
 static void test_write_much(void **state)
 {
@@ -363,6 +426,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_write),
+        cmocka_unit_test(test_rings_unlocked),
         cmocka_unit_test(test_write_much),
         cmocka_unit_test(test_room),
         cmocka_unit_test(test_control_frames),
