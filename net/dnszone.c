@@ -8,99 +8,127 @@
 
 #include "net/plan.h"
 
+static struct dnszone_host *host_of(struct dnszone_node *n)
+{
+    return (struct dnszone_host *)n;
+}
+
+static struct dnszone_net *net_of(struct dnszone_node *n)
+{
+    return (struct dnszone_net *)n;
+}
+
+/* ---- lists ---- */
+
+/* Where the node is, or would be. */
+static struct dnszone_node **node_at(struct dnszone_node **list,
+                                     uint32_t number)
+{
+    while (*list != NULL && (*list)->number != number)
+        list = &(*list)->next;
+    return list;
+}
+
+static struct dnszone_node *node_find(struct dnszone_node *list,
+                                      uint32_t number)
+{
+    return *node_at(&list, number);
+}
+
+/* The one there is, or a new one of `size` bytes; NULL: no memory. */
+static struct dnszone_node *node_need(struct dnszone_node **list,
+                                      uint32_t number, size_t size)
+{
+    struct dnszone_node *n = node_find(*list, number);
+    if (n == NULL) {
+        n = calloc(1, size);
+        if (n == NULL)
+            return NULL;
+        *n = (struct dnszone_node){.next = *list, .number = number};
+        *list = n;
+    }
+    return n;
+}
+
+static void node_drop(struct dnszone_node **list, uint32_t number)
+{
+    struct dnszone_node **at = node_at(list, number);
+    struct dnszone_node *old = *at;
+    if (old == NULL)
+        return;
+    *at = old->next;
+    free(old);
+}
+
 static struct dnszone_net *zone_net(const struct dnszone *z, uint32_t number)
 {
-    struct dnszone_net *n = z->nets;
-    while (n != NULL && n->n.number != number)
-        n = n->next;
-    return n;
+    return net_of(node_find(z->nets, number));
 }
 
 struct dnszone_host *dnszone_by_number(const struct dnszone *z, uint32_t number)
 {
-    struct dnszone_host *h = z->hosts;
-    while (h != NULL && h->vm.number != number)
-        h = h->next;
-    return h;
+    return host_of(node_find(z->hosts, number));
 }
 
 void dnszone_set_network(struct dnszone *z, const struct dnszone_network *n)
 {
-    struct dnszone_net *old = zone_net(z, n->number);
-    if (old == NULL) {
-        old = calloc(1, sizeof(*old));
-        if (old == NULL)
-            return;
-        old->next = z->nets;
-        z->nets = old;
-    }
-    old->n = *n;
+    struct dnszone_net *to =
+        net_of(node_need(&z->nets, n->number, sizeof(struct dnszone_net)));
+    if (to != NULL)
+        to->n = *n;
 }
 
 /* Names of containers are unique: who had this one has ended, and the keeper is
  * about to notice. */
 static void zone_retire(struct dnszone *z, const struct dnszone_vm *v)
 {
-    for (struct dnszone_host *h = z->hosts; h != NULL; h = h->next)
+    for (struct dnszone_node *n = z->hosts; n != NULL; n = n->next) {
+        struct dnszone_host *h = host_of(n);
         if (v->name_count > 0 && h->vm.name_count > 0 &&
             strcmp(h->vm.name[0], v->name[0]) == 0 &&
             strcmp(h->vm.id, v->id) != 0)
             h->vm.name_count = 0;
+    }
 }
 
 void dnszone_set_vm(struct dnszone *z, const struct dnszone_vm *v)
 {
     zone_retire(z, v);
-    struct dnszone_host *old = dnszone_by_number(z, v->number);
-    if (old == NULL) {
-        old = calloc(1, sizeof(*old));
-        if (old == NULL)
-            return;
-        old->next = z->hosts;
-        z->hosts = old;
-    }
-    old->vm = *v;
+    struct dnszone_host *to =
+        host_of(node_need(&z->hosts, v->number, sizeof(struct dnszone_host)));
+    if (to != NULL)
+        to->vm = *v;
 }
 
 void dnszone_drop_network(struct dnszone *z, uint32_t number)
 {
-    struct dnszone_net **at = &z->nets;
-    while (*at != NULL && (*at)->n.number != number)
-        at = &(*at)->next;
-    struct dnszone_net *old = *at;
-    if (old == NULL)
-        return;
-    *at = old->next;
-    free(old);
+    node_drop(&z->nets, number);
 }
 
 void dnszone_drop_vm(struct dnszone *z, uint32_t number)
 {
-    struct dnszone_host **at = &z->hosts;
-    while (*at != NULL && (*at)->vm.number != number)
-        at = &(*at)->next;
-    struct dnszone_host *old = *at;
-    if (old == NULL)
-        return;
-    *at = old->next;
-    free(old);
+    node_drop(&z->hosts, number);
 }
 
 void dnszone_fini(struct dnszone *z)
 {
     while (z->hosts != NULL)
-        dnszone_drop_vm(z, z->hosts->vm.number);
+        node_drop(&z->hosts, z->hosts->number);
     while (z->nets != NULL)
-        dnszone_drop_network(z, z->nets->n.number);
+        node_drop(&z->nets, z->nets->number);
 }
+
+/* ---- questions ---- */
 
 struct dnszone_host *dnszone_asker(const struct dnszone *z, uint32_t network,
                                    const uint8_t ip4[4])
 {
-    for (struct dnszone_host *h = z->hosts; h != NULL; h = h->next)
+    for (struct dnszone_node *n = z->hosts; n != NULL; n = n->next) {
+        struct dnszone_host *h = host_of(n);
         if (h->vm.network == network && h->vm.has4 &&
             memcmp(h->vm.ip4.b, ip4, 4) == 0)
             return h;
+    }
     return NULL;
 }
 
@@ -110,9 +138,11 @@ static bool zone_shares(const struct dnszone *z,
 {
     if (asker->vm.network == network)
         return true;
-    for (const struct dnszone_host *h = z->hosts; h != NULL; h = h->next)
+    for (struct dnszone_node *n = z->hosts; n != NULL; n = n->next) {
+        const struct dnszone_host *h = host_of(n);
         if (h->vm.network == network && strcmp(h->vm.id, asker->vm.id) == 0)
             return true;
+    }
     return false;
 }
 
@@ -150,8 +180,9 @@ int dnszone_find(const struct dnszone *z, const struct dnszone_host *asker,
 {
     int count = 0;
     bool known = false;
-    for (const struct dnszone_host *h = z->hosts;
-         h != NULL && count < DNSZONE_ADDRS_MAX; h = h->next) {
+    for (struct dnszone_node *n = z->hosts;
+         n != NULL && count < DNSZONE_ADDRS_MAX; n = n->next) {
+        const struct dnszone_host *h = host_of(n);
         if (!zone_matches(z, h, name) || !zone_shares(z, asker, h->vm.network))
             continue;
         known = true;
@@ -165,7 +196,8 @@ int dnszone_reverse(const struct dnszone *z, const struct dnszone_host *asker,
                     const struct net_addr *a,
                     char out[LEASE_NAME_SIZE + STORE_NAME_SIZE])
 {
-    for (const struct dnszone_host *h = z->hosts; h != NULL; h = h->next) {
+    for (struct dnszone_node *i = z->hosts; i != NULL; i = i->next) {
+        const struct dnszone_host *h = host_of(i);
         const struct net_addr *own = a->v6 ? &h->vm.ip6 : &h->vm.ip4;
         const struct dnszone_net *n = zone_net(z, h->vm.network);
         if (!(a->v6 ? h->vm.has6 : h->vm.has4) || n == NULL ||
@@ -184,8 +216,8 @@ int dnszone_reverse(const struct dnszone *z, const struct dnszone_host *asker,
 static bool zone_leads_out(const struct dnszone *z,
                            const struct dnszone_host *asker)
 {
-    for (const struct dnszone_net *n = z->nets; n != NULL; n = n->next)
-        if (!n->n.internal && zone_shares(z, asker, n->n.number))
+    for (struct dnszone_node *i = z->nets; i != NULL; i = i->next)
+        if (!net_of(i)->n.internal && zone_shares(z, asker, i->number))
             return true;
     return false;
 }

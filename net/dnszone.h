@@ -52,23 +52,28 @@ struct dnszone_servers {
     struct net_addr server[NET_DNS_MAX];
 };
 
-/* One as it is kept. */
+/* One as it is kept; each begins with its place in a list. */
+struct dnszone_node {
+    struct dnszone_node *next;
+    uint32_t number;
+};
+
 struct dnszone_host {
-    struct dnszone_host *next;
+    struct dnszone_node node;
     unsigned asks; /* queries of its that are forwarded now */
     unsigned conns;
     struct dnszone_vm vm;
 };
 
 struct dnszone_net {
-    struct dnszone_net *next;
+    struct dnszone_node node;
     struct dnszone_network n;
 };
 
 /* Zero-initialise. */
 struct dnszone {
-    struct dnszone_host *hosts; /* owned, as the rest */
-    struct dnszone_net *nets;
+    struct dnszone_node *hosts; /* owned, as the rest */
+    struct dnszone_node *nets;
     struct dnszone_servers servers;
 };
 

@@ -181,8 +181,11 @@ static void fasync_add(struct poll_table *pt, struct waitq *q)
     waitq_add(q, &w->waiter);
 }
 
+/* Once; fasync_lock is held. */
 static int fasync_start(struct file *f)
 {
+    if (f->async != NULL)
+        return 0;
     struct fasync *fa = kzalloc(sizeof(*fa));
     struct fasync_table t = {{fasync_add}, fa};
 
@@ -217,7 +220,7 @@ int fasync_set(struct file *f, int fd, bool on)
     if (!can)
         return 0;
     mutex_lock(&fasync_lock);
-    if (on && f->async == NULL)
+    if (on)
         r = fasync_start(f);
     if (r == 0 && f->async != NULL) {
         f->async->fd = fd;
@@ -245,7 +248,7 @@ int fasync_set_owner(struct file *f, int32_t type, int32_t pid)
         return -ESRCH;
     if ((f->inode->mode & LX_S_IFMT) == LX_S_IFSOCK) {
         mutex_lock(&fasync_lock);
-        int r = f->async == NULL ? fasync_start(f) : 0;
+        int r = fasync_start(f);
         mutex_unlock(&fasync_lock);
         if (r < 0)
             return r;

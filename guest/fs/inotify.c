@@ -520,28 +520,43 @@ int inotify_remove(struct file *f, int32_t wd)
     return 0;
 }
 
-bool inotify_entry(const struct file *f, unsigned n, struct inotify_info *out)
+static void inotify_describe(const struct inotify *in, struct inotify_info *to)
 {
-    bool found = false;
-    if (f->ops != &inotify_ops)
-        return false;
-    const struct inotify *in = f->data;
-    spin_lock(&inotify_lock);
     LIST_FOR(it, &in->watches)
     {
         const struct inotify_watch *w =
             LIST_ENTRY(it, struct inotify_watch, own_node);
-        if (n-- > 0)
-            continue;
-        *out = (struct inotify_info){
+        *to++ = (struct inotify_info){
             .wd = w->wd,
             .mask = w->mask & (IN_ALL_EVENTS | IN_EXCL_UNLINK | IN_ONESHOT),
             .dev = w->inode->sb->dev,
             .ino = w->inode->ino,
         };
-        found = true;
-        break;
     }
-    spin_unlock(&inotify_lock);
-    return found;
+}
+
+int inotify_list(const struct file *f, struct inotify_info **out)
+{
+    struct inotify_info *list = NULL;
+    uint32_t room = 0;
+    *out = NULL;
+    if (f->ops != &inotify_ops)
+        return 0;
+    const struct inotify *in = f->data;
+    for (;;) {
+        spin_lock(&inotify_lock);
+        uint32_t count = in->watch_count;
+        if (count <= room)
+            inotify_describe(in, list);
+        spin_unlock(&inotify_lock);
+        if (count <= room) {
+            *out = list;
+            return (int)count;
+        }
+        kfree(list);
+        list = kmalloc(count * sizeof(*list));
+        if (list == NULL)
+            return -ENOMEM;
+        room = count;
+    }
 }

@@ -84,10 +84,11 @@ int inotify_check(const struct file *f, uint32_t mask);
 int inotify_add(struct file *f, const struct path *p, uint32_t mask);
 int inotify_remove(struct file *f, int32_t wd);
 
-/* /proc/PID/fdinfo: watch `n` of `f`; false: no more, or not inotify. */
+/* /proc/PID/fdinfo: the watches of `f` as they are now, in *out, the caller's
+ * to kfree(); returns how many, 0 if `f` is not inotify. -ENOMEM. */
 struct inotify_info {
     int32_t wd;
     uint32_t mask, dev;
     uint64_t ino;
 };
-bool inotify_entry(const struct file *f, unsigned n, struct inotify_info *out);
+int inotify_list(const struct file *f, struct inotify_info **out);

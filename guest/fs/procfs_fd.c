@@ -178,10 +178,18 @@ static void fdinfo_kind(struct text *t, struct file *f)
     for (unsigned n = 0; epoll_entry(f, n, &fd, &events, &data); n++)
         text_printf(t, "tfd: %8d events: %8x data: %16lx\n", fd, events,
                     (ul)data);
-    struct inotify_info w;
-    for (unsigned n = 0; inotify_entry(f, n, &w); n++)
+}
+
+static int fdinfo_watches(struct text *t, const struct file *f)
+{
+    struct inotify_info *list;
+    int count = inotify_list(f, &list);
+    for (int i = 0; i < count; i++)
         text_printf(t, "inotify wd:%x ino:%lx sdev:%x mask:%x ignored_mask:0\n",
-                    (unsigned)w.wd, (ul)w.ino, w.dev, w.mask);
+                    (unsigned)list[i].wd, (ul)list[i].ino, list[i].dev,
+                    list[i].mask);
+    kfree(list);
+    return count < 0 ? count : 0;
 }
 
 static int fdinfo_show(struct text *t, const struct pseudo_ref *r)
@@ -198,8 +206,9 @@ static int fdinfo_show(struct text *t, const struct pseudo_ref *r)
                 f->path.mount != NULL ? f->path.mount->id : 15,
                 (ul)f->inode->ino);
     fdinfo_kind(t, f);
+    e = fdinfo_watches(t, f);
     file_put(f);
-    return 0;
+    return e;
 }
 
 static const struct pseudo_node fdinfo_node = {

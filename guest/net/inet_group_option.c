@@ -75,6 +75,12 @@ static int set_if6(struct inet_sock *k, const struct socket_option *o)
     return 0;
 }
 
+static int member_change(struct inet_sock *k, const struct ip_addr *group,
+                         uint32_t oif, bool join)
+{
+    return join ? group_join(k, group, oif) : group_leave(k, group, oif);
+}
+
 static int member4(struct inet_sock *k, const struct socket_option *o,
                    bool join)
 {
@@ -93,7 +99,7 @@ static int member4(struct inet_sock *k, const struct socket_option *o,
         if (oif == 0)
             return -ENODEV;
     }
-    return join ? group_join(k, &group, oif) : group_leave(k, &group, oif);
+    return member_change(k, &group, oif, join);
 }
 
 static int member6(struct inet_sock *k, const struct socket_option *o,
@@ -110,7 +116,7 @@ static int member6(struct inet_sock *k, const struct socket_option *o,
     if (ip_is4(&group) || !ip_is_multicast(&group))
         return join ? -EINVAL : -EADDRNOTAVAIL;
     uint32_t oif = (uint32_t)m.ifindex;
-    return join ? group_join(k, &group, oif) : group_leave(k, &group, oif);
+    return member_change(k, &group, oif, join);
 }
 
 /* MCAST_JOIN_GROUP of either level: the group is a socket address. */
@@ -135,8 +141,7 @@ static int member_any(struct inet_sock *k, const struct socket_option *o,
     uint16_t family = o->level == LX_IPPROTO_IP ? LX_AF_INET : LX_AF_INET6;
     if (a.family != family || !ip_is_multicast(&group))
         return join ? -EINVAL : -EADDRNOTAVAIL;
-    return join ? group_join(k, &group, g.interface)
-                : group_leave(k, &group, g.interface);
+    return member_change(k, &group, g.interface, join);
 }
 
 static int option4(struct inet_sock *k, struct socket_option *o)

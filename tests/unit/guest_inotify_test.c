@@ -10,6 +10,8 @@
 
 #include "abi/linux/poll.h"
 
+#include "guest/core/kmem.h"
+#include "guest/fs/file.h"
 #include "guest/fs/inotify.h"
 #include "guest/fs/poll.h"
 #include "guest/sys/calls_dev.h"
@@ -383,6 +385,32 @@ static void test_open_truncates(void **state)
     expect_none();
 }
 
+/* What fdinfo shows: all watches, in the order of their numbers. */
+static void test_list(void **state)
+{
+    (void)state;
+    struct inotify_info *list;
+    struct file *f = fd_get(in_fd);
+    int wd[3];
+    assert_non_null(f);
+    assert_int_equal(inotify_list(f, &list), 0);
+    assert_null(list);
+    touch("f");
+    touch("g");
+    touch("h");
+    wd[0] = watch("f", IN_OPEN);
+    wd[1] = watch("g", IN_ALL_EVENTS);
+    wd[2] = watch("h", IN_CREATE);
+    assert_int_equal(inotify_remove(f, wd[1]), 0);
+    assert_int_equal(inotify_list(f, &list), 2);
+    assert_int_equal(list[0].wd, wd[0]);
+    assert_int_equal(list[0].mask, IN_OPEN);
+    assert_int_equal(list[1].wd, wd[2]);
+    assert_int_equal(list[1].mask, IN_CREATE);
+    kfree(list);
+    file_put(f);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -401,6 +429,7 @@ int main(void)
         T(test_overflow),
         T(test_instances_max),
         T(test_open_truncates),
+        T(test_list),
     };
     return cmocka_run_group_tests(tests, setup_group, NULL);
 }
