@@ -15,6 +15,7 @@ struct uio {
     unsigned count;
     bool kernel;   /* addresses are ours */
     bool nowait;   /* RWF_NOWAIT: as with O_NONBLOCK */
+    bool more;     /* SPLICE_F_MORE: bytes follow at once */
     bool append;   /* RWF_APPEND: a regular file's end is the position */
     uint64_t left; /* bytes not yet copied */
 };

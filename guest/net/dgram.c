@@ -12,6 +12,7 @@
 #include "guest/core/usercopy.h"
 #include "guest/fs/poll.h"
 #include "guest/net/netif.h"
+#include "guest/net/udp.h"
 
 /* --- life --- */
 
@@ -21,6 +22,7 @@ static void dgram_free(struct inet_sock *k)
     LIST_FOR_SAFE(it, next, &d->queue)
     packet_free(LIST_ENTRY(it, struct packet, node));
     dgram_free_errors(d);
+    udp_cork_free(d);
     kfree(d);
 }
 
@@ -342,11 +344,15 @@ int dgram_send_begin(struct dgram_sock *d, const struct message *m,
     struct ip_addr to, src = {.q = {0}};
     uint32_t oif;
     *out = (struct dgram_send){.segment = d->segment};
-    if ((m->flags & LX_MSG_OOB) != 0)
+    bool oob = (m->flags & LX_MSG_OOB) != 0;
+    bool six = d->k.s.family == LX_AF_INET6;
+    if (oob && !(six && d->k.s.protocol == LX_IPPROTO_UDP))
         return -EOPNOTSUPP;
     if ((d->shut & DGRAM_SHUT_SEND) != 0)
         return -EPIPE;
     int r = send_target(d, m->addr, &to, &out->port, &oif);
+    if (r == 0 && oob && ip_is4(&to))
+        r = -EOPNOTSUPP; /* UDP over IPv6 ignores it, as Linux does */
     if (r == 0)
         r = socket_error(&d->k.s);
     if (r == 0)

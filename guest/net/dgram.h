@@ -20,6 +20,7 @@ struct dgram_sock {
     uint16_t segment;     /* UDP_SEGMENT: bytes; 0: off */
     bool accept_segments; /* UDP_GRO */
     bool dead;
+    struct udp_cork *cork;   /* atomic; udp_cork.c: NULL: never used */
     struct list raw_node;    /* raw.c */
     uint32_t icmp_filter[8]; /* ICMP_FILTER: bit set: not wanted */
 };

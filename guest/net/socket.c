@@ -93,6 +93,8 @@ static int64_t sockfile_write(struct file *f, struct uio *u, uint64_t *pos)
     (void)pos;
     if (u->nowait || (f->flags & LX_O_NONBLOCK) != 0)
         m.flags = LX_MSG_DONTWAIT;
+    if (u->more)
+        m.flags |= LX_MSG_MORE;
     return s->io->send(s, &m);
 }
 

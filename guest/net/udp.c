@@ -12,8 +12,7 @@
 #include "guest/net/inet_impl.h"
 #include "guest/net/proto.h"
 
-#define UDP_BITS 8  /* log2 of buckets */
-#define UDP_ROOM 88 /* device, Ethernet, IPv6 and UDP headers */
+#define UDP_BITS 8 /* log2 of buckets */
 #define UDP_SIZE ((uint32_t)sizeof(struct udp_header))
 #define UDP_MAX  (65535u - UDP_SIZE)
 #define UDP_CSUM 6 /* bytes into the header */
@@ -148,8 +147,7 @@ const struct ip_protocol udp_protocol = {
 
 /* --- out --- */
 
-/* UDP_SEGMENT: how many, and whether each fits. -EINVAL as Linux has it. */
-static int udp_check_segments(const struct dgram_send *out, uint64_t n)
+int udp_check_segments(const struct dgram_send *out, uint64_t n)
 {
     uint32_t head = ip_is4(&out->how.dst) ? 28 : 48;
     if (out->segment == 0 || n <= out->segment)
@@ -160,8 +158,8 @@ static int udp_check_segments(const struct dgram_send *out, uint64_t n)
     return 0;
 }
 
-static int udp_send_packet(struct dgram_sock *d, const struct dgram_send *out,
-                           struct packet *p)
+int udp_send_packet(struct dgram_sock *d, const struct dgram_send *out,
+                    struct packet *p)
 {
     struct udp_header h = {
         .src = be16(d->k.lport),
@@ -175,6 +173,19 @@ static int udp_send_packet(struct dgram_sock *d, const struct dgram_send *out,
                       UDP_CSUM);
     int r = ip_output(p, &out->route, &out->how);
     net_flush();
+    if (r == 0)
+        netif_count_stat(&udp_counters.out, 1);
+    return r;
+}
+
+int udp_send_begin(struct dgram_sock *d, const struct message *m,
+                   struct dgram_send *out)
+{
+    int r = inet_autobind(&d->k); /* even if it then fails, as Linux does */
+    if (r == 0)
+        r = dgram_send_begin(d, m, out);
+    if (r == 0 && out->port == 0)
+        r = -EINVAL;
     return r;
 }
 
@@ -184,11 +195,9 @@ static int64_t udp_send(struct socket *s, struct message *m)
     struct dgram_send out;
     struct packet *p;
     uint64_t n = m->u->left;
-    int r = inet_autobind(&d->k); /* even if it then fails, as Linux does */
-    if (r == 0)
-        r = dgram_send_begin(d, m, &out);
-    if (r == 0 && out.port == 0)
-        r = -EINVAL;
+    if (udp_cork_takes(d, m))
+        return udp_cork_send(d, m);
+    int r = udp_send_begin(d, m, &out);
     if (n > UDP_MAX)
         r = -EMSGSIZE;
     if (r == 0 && n > UDP_MAX - (ip_is4(&out.how.dst) ? 20 : 0))
@@ -199,8 +208,6 @@ static int64_t udp_send(struct socket *s, struct message *m)
         r = dgram_packet(m->u, UDP_ROOM, &p);
     if (r == 0)
         r = udp_send_packet(d, &out, p);
-    if (r == 0)
-        netif_count_stat(&udp_counters.out, 1);
     return r < 0 ? r : (int64_t)n;
 }
 

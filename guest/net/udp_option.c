@@ -19,8 +19,7 @@ static int udp_set(struct dgram_sock *d, const struct socket_option *o)
         d->segment = (uint16_t)v;
         return 0;
     case LX_UDP_GRO: d->accept_segments = v != 0; return 0;
-    case LX_UDP_CORK: /* datagrams are not put together here */
-        return v == 0 ? 0 : -EOPNOTSUPP;
+    case LX_UDP_CORK: return udp_cork_set(d, v != 0);
     default: return -ENOPROTOOPT;
     }
 }
@@ -31,7 +30,7 @@ static int udp_get(const struct dgram_sock *d, struct socket_option *o)
     switch (o->name) {
     case LX_UDP_SEGMENT: v = d->segment; break;
     case LX_UDP_GRO: v = d->accept_segments; break;
-    case LX_UDP_CORK: break;
+    case LX_UDP_CORK: v = udp_corked(d); break;
     default: return -ENOPROTOOPT;
     }
     return socket_option_put(o, &v, sizeof(v));

@@ -20,6 +20,7 @@
 #include "guest/sys/fsutil.h"
 
 #define SPLICE_NONBLOCK 2u
+#define SPLICE_MORE     4u
 #define SPLICE_ALL      15u
 #define QUEUES          4 /* of one file: more than any has */
 
@@ -61,6 +62,7 @@ struct splice {
     uint64_t *pos; /* of the one that is no pipe; NULL: its own */
     uint64_t left;
     bool nonblock; /* do not wait for the pipe */
+    bool more;     /* SPLICE_F_MORE */
     bool tee;
 };
 
@@ -99,6 +101,7 @@ static int64_t out_some(struct splice *s, struct pipe *p)
     uint32_t n = pipe_front(p, s->left, &at);
     uio_kernel(&u, &seg, at, n);
     u.nowait = true;
+    u.more = s->more || (n < s->left && n < p->used);
     int64_t r = file_write_at(s->out, &u, s->pos);
     if (r > 0)
         pipe_consume(p, (uint32_t)r);
@@ -316,6 +319,7 @@ int64_t sys_splice(const uint64_t *a)
     if ((a[5] & ~(uint64_t)SPLICE_ALL) != 0)
         return -EINVAL;
     s.nonblock = (a[5] & SPLICE_NONBLOCK) != 0;
+    s.more = (a[5] & SPLICE_MORE) != 0;
     s.in = fd_get(arg_fd(a[0]));
     s.out = fd_get(arg_fd(a[2]));
     if (s.in != NULL && s.out != NULL)
