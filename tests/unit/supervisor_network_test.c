@@ -14,6 +14,8 @@
 #include "base/auto.h"
 #include "base/err.h"
 #include "supervisor/network.h"
+#include "supervisor/network_connect.h"
+#include "supervisor/state.h"
 
 static struct network_options options;
 static const struct network_vm vm = {.id = "0123",
@@ -149,9 +151,96 @@ static void fds_are_told_apart(void **state)
     }
 }
 
+static struct net_addr addr_of(const char *text)
+{
+    struct net_addr a;
+    assert_int_equal(net_addr_parse(text, &a), 0);
+    return a;
+}
+
+static const char *member(const json_t *o, const char *key)
+{
+    return json_string_value(json_object_get(o, key));
+}
+
+static void routes_are_told(void **state)
+{
+    (void)state;
+    struct network n = {.count = 1};
+    struct net_iface *i = &n.iface[0];
+    (void)snprintf(i->name, sizeof(i->name), "eth0");
+    i->addr[0] = addr_of("10.1.2.3/32");
+    i->alone[0] = true;
+    i->addr_count = 1;
+    i->route[0] = (struct net_route){.to = addr_of("10.9.0.0/16"),
+                                     .via = addr_of("10.1.2.1"),
+                                     .has_via = true,
+                                     .metric = 7,
+                                     .onlink = true};
+    i->route_count = 1;
+    json_t *o = network_json(&n, true);
+    const json_t *one = json_array_get(o, 0);
+    const json_t *r = json_array_get(json_object_get(one, "routes"), 0);
+    const json_t *own = json_array_get(json_object_get(one, "addresses"), 0);
+    assert_string_equal(json_string_value(own), "10.1.2.3/32 noprefixroute");
+    assert_string_equal(member(r, "to"), "10.9.0.0/16");
+    assert_string_equal(member(r, "via"), "10.1.2.1");
+    assert_null(member(r, "src"));
+    assert_int_equal(json_integer_value(json_object_get(r, "metric")), 7);
+    assert_true(json_is_true(json_object_get(r, "onlink")));
+    json_decref(o);
+}
+
+/* Networks of our own can come; beside a namespace's or an fd they cannot. */
+static void spare_places(void **state)
+{
+    (void)state;
+    struct network n = {.count = 0};
+    assert_int_equal(network_spare(&n), 0);
+    n.count = 1;
+    (void)snprintf(n.mode[0], sizeof(n.mode[0]), "bridge");
+    assert_true(network_spare(&n) > 0);
+    (void)snprintf(n.mode[0], sizeof(n.mode[0]), "fd:5");
+    assert_int_equal(network_spare(&n), 0);
+}
+
+static void who_cannot_be_connected(void **state)
+{
+    static const struct {
+        enum instance_state at;
+        const char *config, *says;
+    } bad[] = {
+        {INSTANCE_EXITED, "{}", "is not running"},
+        {INSTANCE_RUNNING, "{\"accel\": \"emulate\"}", "--accel emulate"},
+        {INSTANCE_RUNNING, "{\"accel\": \"kvm\", \"network\": []}",
+         "--network none"},
+        {INSTANCE_RUNNING,
+         "{\"accel\": \"kvm\", \"network\": [{\"mode\": \"user\"}]}",
+         "--network user"},
+        {INSTANCE_RUNNING,
+         "{\"accel\": \"kvm\", \"network\": [{\"mode\": \"fd:3\"}]}",
+         "--network fd:3"},
+    };
+    const struct network_connect w = {.network = "n"};
+    (void)state;
+    for (size_t k = 0; k < ARRAY_COUNT(bad); k++) {
+        struct state_info one = {.state = bad[k].at,
+                                 .name = "c",
+                                 .config = json_loads(bad[k].config, 0, NULL)};
+        struct err e;
+        assert_non_null(one.config);
+        assert_true(network_connect(NULL, &one, &w, &e) < 0);
+        assert_non_null(strstr(e.msg, bad[k].says));
+        json_decref(one.config);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(routes_are_told),
+        cmocka_unit_test(spare_places),
+        cmocka_unit_test(who_cannot_be_connected),
         cmocka_unit_test(words_become_values),
         cmocka_unit_test(each_mistake_is_named),
         cmocka_unit_test(modes_that_are_none_are_refused),
