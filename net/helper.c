@@ -13,6 +13,7 @@
 
 #include "base/auto.h"
 #include "base/err.h"
+#include "base/fdsend.h"
 #include "base/iov.h"
 #include "base/log.h"
 #include "net/dns.h"
@@ -29,22 +30,7 @@ int helper_send(int fd, const struct helper_msg *m, int pass)
 
 int helper_send_data(int fd, const void *data, size_t size, int pass)
 {
-    union {
-        char space[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control = {0};
-    struct iovec v = iov_const(data, size);
-    struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
-    if (pass >= 0) {
-        h.msg_control = control.space;
-        h.msg_controllen = sizeof(control.space);
-        struct cmsghdr *c = CMSG_FIRSTHDR(&h);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(c), &pass, sizeof(pass));
-    }
-    return sendmsg(fd, &h, MSG_NOSIGNAL) < 0 ? -errno : 0;
+    return fd_send(fd, data, size, &pass, pass >= 0);
 }
 
 /* ---- the child ---- */

@@ -16,7 +16,7 @@
 
 #include "base/auto.h"
 #include "base/err.h"
-#include "base/iov.h"
+#include "base/fdsend.h"
 #include "base/path.h"
 #include "net/bridge.h"
 
@@ -125,23 +125,7 @@ int keep_connect(struct bridge_host *h, const char *libexec, struct err *e)
 
 static int keep_send(int fd, const struct keep_msg *m, const int *fds)
 {
-    union {
-        char space[CMSG_SPACE(sizeof(int) * KEEP_FDS)];
-        struct cmsghdr align;
-    } control = {0};
-    struct iovec v = iov_const(m, sizeof(*m));
-    struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
-    if (m->count > 0) {
-        const size_t size = sizeof(int) * m->count;
-        h.msg_control = control.space;
-        h.msg_controllen = CMSG_SPACE(size);
-        struct cmsghdr *c = CMSG_FIRSTHDR(&h);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(size);
-        memcpy(CMSG_DATA(c), fds, size);
-    }
-    return sendmsg(fd, &h, MSG_NOSIGNAL) < 0 ? -errno : 0;
+    return fd_send(fd, m, sizeof(*m), fds, m->count);
 }
 
 static int keep_wait(int fd)

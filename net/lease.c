@@ -128,9 +128,7 @@ static int lease_get_names(const json_t *o, struct lease *l, struct err *e)
     return code;
 }
 
-/* At most `max` addresses. Returns how many. */
-static unsigned lease_get_addrs(const json_t *list, struct net_addr *out,
-                                unsigned max)
+unsigned lease_get_addrs(const json_t *list, struct net_addr *out, unsigned max)
 {
     unsigned count = 0;
     for (size_t i = 0; i < json_array_size(list) && count < max; i++) {

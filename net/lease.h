@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,6 +59,11 @@ int lease_read(const struct store *s, const char *key, struct lease *l,
                struct err *e);
 void lease_remove(const struct store *s, const struct lease *l);
 void lease_fini(struct lease *l);
+
+/* The addresses among the texts of a list, the first `max`; what is none is
+ * left out. Returns how many. */
+unsigned lease_get_addrs(const json_t *list, struct net_addr *out,
+                         unsigned max);
 
 /* Claim an address of `network` for `key`: -EEXIST if it has another owner. */
 int lease_claim(const struct store *s, const char *network,

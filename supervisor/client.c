@@ -10,6 +10,7 @@
 
 #include "base/auto.h"
 #include "base/err.h"
+#include "base/fdsend.h"
 #include "supervisor/instance.h"
 
 int client_connect(int dir, struct err *e)
@@ -103,27 +104,12 @@ int client_wait_exit(int fd, int timeout_ms, struct instance_exit *out,
 static int client_send_net(int fd, uint32_t type, const struct ctl_net *m,
                            int tap)
 {
-    union {
-        char space[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control = {0};
     struct {
         struct ctl_header h;
         struct ctl_net m;
     } frame = {{.type = type}, *m};
     frame.h.size = type == CTL_NET_ADD ? sizeof(frame.m) : sizeof(frame.m.at);
-    struct iovec v = {&frame, sizeof(frame.h) + frame.h.size};
-    struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
-    if (tap >= 0) {
-        h.msg_control = control.space;
-        h.msg_controllen = sizeof(control.space);
-        struct cmsghdr *c = CMSG_FIRSTHDR(&h);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(c), &tap, sizeof(tap));
-    }
-    return sendmsg(fd, &h, MSG_NOSIGNAL) < 0 ? -errno : 0;
+    return fd_send(fd, &frame, sizeof(frame.h) + frame.h.size, &tap, tap >= 0);
 }
 
 /* One message: 1 and *error, 0: not this one, -EPIPE. */

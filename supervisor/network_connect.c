@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "net/attach.h"
+#include "net/lease.h"
 #include "supervisor/client.h"
 #include "supervisor/network.h"
 #include "supervisor/state.h"
@@ -62,18 +63,6 @@ struct connect_lists {
     struct net_addr dns[NET_DNS_MAX];
 };
 
-static unsigned connect_addrs(const json_t *list, struct net_addr *out,
-                              unsigned max)
-{
-    unsigned count = 0;
-    for (size_t i = 0; i < json_array_size(list) && count < max; i++) {
-        const char *text = json_string_value(json_array_get(list, i));
-        if (text != NULL && net_addr_parse(text, &out[count]) == 0)
-            count++;
-    }
-    return count;
-}
-
 /* As the container was started: names, --egress, --dns. */
 static void connect_want(const struct state_info *vm,
                          const struct network_connect *w,
@@ -96,10 +85,10 @@ static void connect_want(const struct state_info *vm,
         .egress = l->egress,
         .dns = l->dns,
     };
-    out->egress_count = connect_addrs(json_object_get(o, "egress"), l->egress,
-                                      NETWORK_EGRESS_MAX);
+    out->egress_count = lease_get_addrs(json_object_get(o, "egress"), l->egress,
+                                        NETWORK_EGRESS_MAX);
     out->dns_count =
-        connect_addrs(json_object_get(o, "dns"), l->dns, NET_DNS_MAX);
+        lease_get_addrs(json_object_get(o, "dns"), l->dns, NET_DNS_MAX);
 }
 
 static struct boot_addr connect_addr(const struct net_addr *a)

@@ -70,7 +70,9 @@ struct pair {
 };
 static struct pair pairs[PAIRS];
 
-static void pass(struct pair *p, uint32_t me)
+/* Whenever it is `me`'s turn: `act`, and the other's turn. */
+static void take_turns(struct pair *p, uint32_t me,
+                       void (*act)(struct pair *p, uint32_t me))
 {
     for (unsigned i = 0; i < ROUNDS; i++) {
         int r;
@@ -78,21 +80,26 @@ static void pass(struct pair *p, uint32_t me)
                  __atomic_load_n(&p->turn, __ATOMIC_SEQ_CST) == me, WAIT_DEADLY,
                  NSEC_NEVER);
         assert_int_equal(r, 0);
-        p->passes[me]++;
+        act(p, me);
         __atomic_store_n(&p->turn, 1 - me, __ATOMIC_SEQ_CST);
         waitq_wake(&p->q[1 - me], 0, WAKE_ALL);
     }
     finish();
 }
 
+static void pass(struct pair *p, uint32_t me)
+{
+    p->passes[me]++;
+}
+
 static void pass_0(void *arg)
 {
-    pass(arg, 0);
+    take_turns(arg, 0, pass);
 }
 
 static void pass_1(void *arg)
 {
-    pass(arg, 1);
+    take_turns(arg, 1, pass);
 }
 
 static void test_tokens(void **state)
@@ -114,38 +121,30 @@ static void test_tokens(void **state)
 
 static uint32_t same_cpu, last_cpu; /* atomic */
 
+static void note_cpu(struct pair *p, uint32_t me)
+{
+    (void)p;
+    (void)me;
+    __atomic_store_n(&last_cpu, arch_this_cpu()->id, __ATOMIC_SEQ_CST);
+}
+
+static void compare_cpu(struct pair *p, uint32_t me)
+{
+    (void)p;
+    (void)me;
+    same_cpu +=
+        arch_this_cpu()->id == __atomic_load_n(&last_cpu, __ATOMIC_SEQ_CST);
+}
+
 static void give(void *arg)
 {
-    struct pair *p = arg;
-
     current()->hands_over = true;
-    for (unsigned i = 0; i < ROUNDS; i++) {
-        int r;
-        WAIT_FOR(r, &p->q[0], __atomic_load_n(&p->turn, __ATOMIC_SEQ_CST) == 0,
-                 WAIT_DEADLY, NSEC_NEVER);
-        assert_int_equal(r, 0);
-        __atomic_store_n(&last_cpu, arch_this_cpu()->id, __ATOMIC_SEQ_CST);
-        __atomic_store_n(&p->turn, 1, __ATOMIC_SEQ_CST);
-        waitq_wake(&p->q[1], 0, WAKE_ALL);
-    }
-    finish();
+    take_turns(arg, 0, note_cpu);
 }
 
 static void get(void *arg)
 {
-    struct pair *p = arg;
-
-    for (unsigned i = 0; i < ROUNDS; i++) {
-        int r;
-        WAIT_FOR(r, &p->q[1], __atomic_load_n(&p->turn, __ATOMIC_SEQ_CST) == 1,
-                 WAIT_DEADLY, NSEC_NEVER);
-        assert_int_equal(r, 0);
-        same_cpu +=
-            arch_this_cpu()->id == __atomic_load_n(&last_cpu, __ATOMIC_SEQ_CST);
-        __atomic_store_n(&p->turn, 0, __ATOMIC_SEQ_CST);
-        waitq_wake(&p->q[0], 0, WAKE_ALL);
-    }
-    finish();
+    take_turns(arg, 1, compare_cpu);
 }
 
 static void test_hand_over(void **state)
@@ -174,37 +173,19 @@ static bool hog; /* atomic: the waker runs on until it is answered */
 
 static void stay_or_go(void *arg)
 {
-    struct pair *p = arg;
-
     current()->hands_over = true;
-    for (unsigned i = 0; i < ROUNDS; i++) {
-        int r;
-        WAIT_FOR(r, &p->q[0], __atomic_load_n(&p->turn, __ATOMIC_SEQ_CST) == 0,
-                 WAIT_DEADLY, NSEC_NEVER);
-        assert_int_equal(r, 0);
-        same_cpu +=
-            arch_this_cpu()->id == __atomic_load_n(&last_cpu, __ATOMIC_SEQ_CST);
-        __atomic_store_n(&p->turn, 1, __ATOMIC_SEQ_CST);
-        waitq_wake(&p->q[1], 0, WAKE_ALL);
-    }
-    finish();
+    take_turns(arg, 0, compare_cpu);
+}
+
+static void run_and_note(struct pair *p, uint32_t me)
+{
+    current()->stretch = hog ? NSEC_NEVER : 0;
+    note_cpu(p, me);
 }
 
 static void ring(void *arg)
 {
-    struct pair *p = arg;
-
-    for (unsigned i = 0; i < ROUNDS; i++) {
-        int r;
-        WAIT_FOR(r, &p->q[1], __atomic_load_n(&p->turn, __ATOMIC_SEQ_CST) == 1,
-                 WAIT_DEADLY, NSEC_NEVER);
-        assert_int_equal(r, 0);
-        current()->stretch = hog ? NSEC_NEVER : 0;
-        __atomic_store_n(&last_cpu, arch_this_cpu()->id, __ATOMIC_SEQ_CST);
-        __atomic_store_n(&p->turn, 0, __ATOMIC_SEQ_CST);
-        waitq_wake(&p->q[0], 0, WAKE_ALL);
-    }
-    finish();
+    take_turns(arg, 1, run_and_note);
 }
 
 /* Of ROUNDS turns of a task that hands over, how many are where it was woken.
