@@ -1,4 +1,9 @@
 include(${CMAKE_CURRENT_LIST_DIR}/conform/conform.cmake)
+# docs/performance.md
+string(REPLACE aarch64 arm64 guest_stripped limpet-kernel.${LIMPET_GUEST_ARCH})
+add_test(NAME guest_size COMMAND ${CMAKE_CURRENT_LIST_DIR}/size_test.sh
+  ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/${guest_stripped} 524288)
+
 # A kernel with planted bugs must say where it died, on every platform.
 set(planted_dir ${CMAKE_BINARY_DIR}/planted)
 guest_add_kernel(limpet-kernel-planted ${planted_dir}
