@@ -3,8 +3,9 @@
 # arm64.sh n1|a72|smoke BUILD IMAGES: the monitor's tests with the toy guest,
 # its unit tests and the boot cases inside emulated arm64 hosts. BUILD: the
 # cross build. n1: neoverse-n1, GICv3, VHE; a72: cortex-a72, GICv2, no VHE, as a
-# Raspberry Pi 4; both run everything. smoke: the short list, with 2 and with 1
-# vCPU, on cortex-a53 (GICv2) and cortex-a76 (GICv3, pages of 16 KiB).
+# Raspberry Pi 4; both run the smoke cases and share the others, or run
+# everything (LIMPET_LONG). smoke: the short list, with 2 and with 1 vCPU, on
+# cortex-a53 (GICv2) and cortex-a76 (GICv3, pages of 16 KiB).
 set -u
 what=${1:?arm64.sh n1|a72|smoke BUILD IMAGES}
 build=$(realpath "${2:?}") images=$(realpath "${3:?}")
@@ -17,8 +18,8 @@ if [ "$what" != inside ]; then
             env LIST="$3" LIMPET_LONG="${LIMPET_LONG-}" "$here/arm64.sh" inside "$build" "$images"
     }
     case $what in
-    n1) host neoverse-n1 3 full ;;
-    a72) host cortex-a72 2 full ;;
+    n1) host neoverse-n1 3 1/2 ;;
+    a72) host cortex-a72 2 2/2 ;;
     smoke)
         pages=16
         "$here/../lab/lab.sh" --arch arm64 --pages 16 --prepare ||
@@ -44,5 +45,6 @@ done
 # shellcheck disable=SC2046
 python3 "$here/../vmm/vmm_test.py" "$build/bin/limpet-vmm" "$build/tests/toy.elf" \
     $(tr ' ' '\n' <"$build/tests/toy_cases" | grep -v start_time) || failed=1
+[ -n "$LIMPET_LONG" ] || export LIMPET_SHARE=$LIST
 python3 "$here/run.py" kvm || failed=1
 exit $failed

@@ -7,7 +7,7 @@ PLATFORM: kvm (this machine's /dev/kvm), emulate (QEMU without KVM), native
 the oracle those of amd64; LIMPET_ARM64 is the cross build, build-arm64). Prints
 one TAP line per case. Environment: LIMPET_BIN (build/bin), LIMPET_IMAGES,
 LIMPET_ROOT; LIMPET_JOBS (2): cases at a time; LIMPET_LOAD_S: servers too, so many seconds under load;
-LIMPET_FLAGS: more options of `limpet run`;
+LIMPET_FLAGS: more options of `limpet run`; LIMPET_SHARE: share_of();
 LAB: this is an emulated host: one case at a time, with more time for each. Images without this
 machine's platform are left out. At most three cases that failed run again: what
 passes then is named "UNSTABLE", which tools/check.sh repeats. Exit 77 with a SKIP line when the platform is
@@ -238,6 +238,14 @@ def short_of_time():
     return "LAB" in os.environ and not os.environ.get("LIMPET_LONG")
 
 
+def share_of(chosen):
+    """LIMPET_SHARE=K/N, of hosts that share a list: the smoke cases, and of the
+    others the Kth of each N."""
+    k, n = map(int, os.environ.get("LIMPET_SHARE", "1/1").split("/"))
+    others = [c for c in chosen if not c.smoke][k - 1::n]
+    return [c for c in chosen if c.smoke or c in others]
+
+
 def over(chosen):
     """How many of these cases ran before the emulated host froze (cases.sh)."""
     if "LAB" not in os.environ or not os.path.exists("/tmp/lab-skip"):
@@ -284,6 +292,7 @@ def main():
               (not c.breadth or prefixes or platform in ("kvm", "native") and not short_of_time()) and
               (c.smoke or not smoke) and
               (platform != "native" or c.native) and image_there(platform, c)]
+    chosen = share_of(chosen)
     kept = os.environ.get("LIMPET_ORACLE")  # for the next run too
     with contextlib.nullcontext(kept) if kept else tempfile.TemporaryDirectory() as folder:
         roots = Roots(folder)
