@@ -13,6 +13,7 @@
 #include "cli/verb_args.h"
 #include "net/bridge.h"
 #include "net/filter.h"
+#include "net/forward.h"
 #include "net/keep.h"
 #include "net/lease.h"
 
@@ -405,8 +406,10 @@ static int prune_all(struct network_cli *n, struct err *e)
     }
     if (code == 0)
         store_list_free(list, count);
-    if (code == 0 && !any)
+    if (code == 0 && !any && !filter_is_used(&n->host.filter)) {
+        forward_disable(&n->store, &n->host.route);
         filter_teardown(&n->host.filter);
+    }
     return code;
 }
 

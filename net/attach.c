@@ -196,6 +196,37 @@ static int lease_retake(struct attach *a, struct port *p, int *fds,
     return port_take(p, fds, e);
 }
 
+/* A VM that runs, and has one of the wanted ports by its rules. */
+struct port_owner {
+    struct lease_reader r; /* first */
+    const struct attach *a;
+    const struct port *found; /* the wanted one */
+};
+
+static int owner_one(struct lease_reader *r, const struct lease *l)
+{
+    struct port_owner *o = (struct port_owner *)r;
+    const struct port_list *want = o->a->want->ports;
+    if (strcmp(l->id, o->a->want->id) == 0 || l->ns != o->a->h->store->ns ||
+        !lease_is_alive(o->a->h->store, l))
+        return 0;
+    for (unsigned i = 0; i < l->ports.count; i++)
+        for (unsigned k = 0; k < want->count; k++)
+            if (port_overlaps(&l->ports.port[i], &want->port[k]))
+                o->found = &want->port[k];
+    return o->found != NULL;
+}
+
+/* After a keeper's or helper's death the sockets of a port are not there for a
+ * moment: who has it by its rules keeps it. */
+static int lease_refuse_owned(const struct attach *a, struct err *e)
+{
+    struct port_owner o = {.r = {owner_one}, .a = a};
+    return a->want->ports == NULL || lease_each(a->h->store, &o.r) == 0
+               ? 0
+               : port_refused(o.found, -EADDRINUSE, e);
+}
+
 static int lease_ports(struct attach *a, struct err *e)
 {
     struct port_list *p = a->want->ports;
@@ -209,6 +240,8 @@ static int lease_ports(struct attach *a, struct err *e)
         return err_set(e, -ENOMEM, "out of memory");
     for (unsigned i = 0; i < 2 * count; i++)
         a->sockets[i] = -1;
+    if (a->h->new_keeper) /* else the sockets say it */
+        code = lease_refuse_owned(a, e);
     for (unsigned i = 0; i < count && code == 0; i++) {
         int *fds = &a->sockets[(size_t)2 * i];
         code = port_take(&p->port[i], fds, e);
@@ -225,7 +258,7 @@ static int lease_ports(struct attach *a, struct err *e)
 static int attach_tap(struct attach *a, struct net_iface *out, struct err *e)
 {
     char alias[LINK_ALIAS_SIZE];
-    const struct link_port p = {
+    struct link_port p = {
         .name = a->lease.tap,
         .alias = alias,
         .bridge = a->bridge,
@@ -238,6 +271,7 @@ static int attach_tap(struct attach *a, struct net_iface *out, struct err *e)
     };
     (void)snprintf(alias, sizeof(alias), "limpet %s %.12s", a->h->store->tag,
                    a->lease.id);
+    memcpy(p.mac, a->lease.mac, sizeof(p.mac));
     out->fd = link_add_tap(&a->h->route, &p, e);
     return out->fd < 0 ? out->fd : 0;
 }
@@ -326,8 +360,10 @@ static int attach_make(struct attach *a, struct net_iface *out, struct err *e)
     if (code == 0)
         code = attach_tap(a, out, e);
     if (code == 0) {
-        a->ruled = true;
         code = filter_add_vm(&a->h->filter, &a->lease, e);
+        a->ruled = code == 0; /* all or nothing: else they are another VM's */
+        if (code == -EEXIST && lease_refuse_owned(a, e) < 0)
+            code = e->code;
     }
     if (code == 0)
         code = attach_tell(a, e);

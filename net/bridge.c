@@ -257,30 +257,6 @@ static int refill_vm(struct lease_reader *r, const struct lease *l)
     return 0;
 }
 
-/* After a boot, or a flush of the ruleset by somebody else. */
-static int bridge_fill_tables(struct bridge_host *h, struct err *e)
-{
-    struct store_network *list = NULL;
-    size_t count = 0;
-    struct link_info i;
-    struct refill r = {.r = {refill_vm}, .h = h};
-    int code = filter_setup(e);
-    h->refilled = code == 0;
-    if (code == 0)
-        code = forward_restore(h->store, &h->filter, e);
-    if (code == 0)
-        code = store_list(h->store, &list, &count, e);
-    if (code < 0)
-        return code;
-    for (size_t k = 0; k < count; k++)
-        if (link_find(&h->route, list[k].bridge, &i) == 0)
-            code = filter_add_network(&h->filter, &list[k], e);
-    store_list_free(list, count);
-    if (code == 0)
-        (void)lease_each(h->store, &r.r);
-    return code;
-}
-
 static int bridge_make(struct bridge_host *h, const struct store_network *w,
                        const char *alias, struct link_info *i, struct err *e)
 {
@@ -297,17 +273,73 @@ static int bridge_make(struct bridge_host *h, const struct store_network *w,
     int code = link_add_bridge(&h->route, w->bridge, alias, mtu, mac, e);
     if (code == 0)
         code = link_find(&h->route, w->bridge, i);
-    if (code < 0)
-        return e->code;
+    return code < 0 ? e->code : 0;
+}
+
+/* All that a bridge needs before a VM hangs on it. Its rules are last: a bridge
+ * that has them is complete, whoever made it and was killed. */
+static int bridge_complete(struct bridge_host *h, const struct store_network *w,
+                           int index, struct err *e)
+{
     /* No route may lead around the rules, and none to host addresses. */
     (void)link_sysctl("ipv4/conf", w->bridge, "route_localnet", "0");
     (void)link_sysctl("ipv6/conf", w->bridge, "accept_ra", "0");
     if (!w->has6)
         (void)link_sysctl("ipv6/conf", w->bridge, "disable_ipv6", "1");
-    code = link_add_address(&h->route, i->index, &w->gateway4, e);
+    int code = link_add_address(&h->route, index, &w->gateway4, e);
     if (code == 0 && w->has6)
-        code = link_add_address(&h->route, i->index, &w->gateway6, e);
+        code = link_add_address(&h->route, index, &w->gateway6, e);
+    if (code == 0)
+        code = forward_enable(h->store, &h->filter, w->has6, e);
+    return code < 0 ? code : filter_add_network(&h->filter, w, e);
+}
+
+/* -ENODEV without a message if there is none. */
+static int bridge_find(struct bridge_host *h, const struct store_network *w,
+                       struct link_info *i, struct err *e)
+{
+    char alias[LINK_ALIAS_SIZE];
+    int code = link_find(&h->route, w->bridge, i);
+    bridge_alias(h->store, w->name, alias);
+    if (code == 0 && strcmp(i->alias, alias) != 0)
+        return err_set(e, -EEXIST,
+                       "interface %s exists and is not limpet's: remove it, "
+                       "or the network (limpet network rm %s)",
+                       w->bridge, w->name);
+    return code < 0 && code != -ENODEV ? err_set(e, code, "interface %s: %s",
+                                                 w->bridge, strerror(-code))
+                                       : code;
+}
+
+/* What this store has in the kernel, into tables that lack it: after a boot, a
+ * flush of the ruleset by somebody else, or when another store was first. */
+static int bridge_refill(struct bridge_host *h, struct err *e)
+{
+    struct store_network *list = NULL;
+    size_t count = 0;
+    struct link_info i;
+    struct refill r = {.r = {refill_vm}, .h = h};
+    int code = forward_restore(h->store, &h->filter, e);
+    h->refilled = true;
+    if (code == 0)
+        code = store_list(h->store, &list, &count, e);
+    if (code < 0)
+        return code;
+    for (size_t k = 0; k < count && code == 0; k++)
+        if (bridge_find(h, &list[k], &i, NULL) == 0)
+            code = bridge_complete(h, &list[k], i.index, e);
+    store_list_free(list, count);
+    if (code == 0)
+        (void)lease_each(h->store, &r.r);
     return code;
+}
+
+static int bridge_fill_tables(struct bridge_host *h, struct err *e)
+{
+    int code = filter_setup(e);
+    if (code == 0)
+        code = bridge_refill(h, e);
+    return code < 0 ? code : filter_set_ready(&h->filter, e);
 }
 
 int bridge_up(struct bridge_host *h, const struct store_network *w, int *index,
@@ -316,27 +348,20 @@ int bridge_up(struct bridge_host *h, const struct store_network *w, int *index,
     char alias[LINK_ALIAS_SIZE];
     struct link_info i = {0};
     int code = 0;
-    bridge_alias(h->store, w->name, alias);
     if (!filter_is_ready(&h->filter))
         code = bridge_fill_tables(h, e);
     if (code < 0)
         return code;
-    code = link_find(&h->route, w->bridge, &i);
-    if (code == 0 && strcmp(i.alias, alias) != 0)
-        return err_set(e, -EEXIST,
-                       "interface %s exists and is not limpet's: remove it, "
-                       "or the network (limpet network rm %s)",
-                       w->bridge, w->name);
+    code = bridge_find(h, w, &i, e);
     if (code == -ENODEV) {
+        bridge_alias(h->store, w->name, alias);
         code = bridge_make(h, w, alias, &i, e);
         if (code == 0)
-            code = filter_add_network(&h->filter, w, e);
-        if (code == 0)
-            code = forward_enable(h->store, &h->filter, w->has6, e);
+            code = bridge_complete(h, w, i.index, e);
         if (code < 0)
             bridge_down(h, w);
-    } else if (code < 0) {
-        (void)err_set(e, code, "interface %s: %s", w->bridge, strerror(-code));
+    } else if (code == 0 && !filter_has_network(&h->filter, w)) {
+        code = bridge_refill(h, e);
     }
     *index = i.index;
     *mtu = i.mtu;

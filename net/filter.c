@@ -20,9 +20,11 @@
 #include "net/store.h"
 
 #define FILTER_TABLE   "limpet"
-#define FILTER_VERSION "rules_2" /* a set that only this version has */
+#define FILTER_VERSION "rules_3" /* a set that only this version has */
 
 enum { FILTER_KEY_MAX = 64, FILTER_ELEMS_MAX = 2, FILTER_NAMES_PORT = 53 };
+
+static const uint8_t filter_families[] = {NFPROTO_BRIDGE, NFPROTO_INET};
 
 /* ---- netlink of nf_tables ---- */
 
@@ -138,18 +140,44 @@ static void filter_elem(struct filter *f, const struct filter_elem *x)
         (void)filter_close(f);
 }
 
+static bool filter_has(struct nl *n, const struct filter_elem *x)
+{
+    struct nl_msg m = {0};
+    filter_message(n, &m, NFT_MSG_GETSETELEM, NLM_F_ACK, x->family);
+    elem_put(&m, x);
+    return nl_talk(n, &m) == 0;
+}
+
+/* What says that a table of this version has been filled. */
+static struct filter_elem ready_elem(uint8_t family)
+{
+    const uint32_t mark = 1;
+    struct filter_elem x = {.family = family, .set = FILTER_VERSION};
+    key_add(&x.key, &mark, sizeof(mark));
+    return x;
+}
+
 bool filter_is_ready(struct nl *n)
 {
-    static const uint8_t families[] = {NFPROTO_BRIDGE, NFPROTO_INET};
-    int code = 0;
-    for (size_t i = 0; i < ARRAY_COUNT(families) && code == 0; i++) {
-        struct nl_msg m = {0};
-        filter_message(n, &m, NFT_MSG_GETSET, NLM_F_ACK, families[i]);
-        nl_put_str(&m, NFTA_SET_TABLE, FILTER_TABLE);
-        nl_put_str(&m, NFTA_SET_NAME, FILTER_VERSION);
-        code = nl_talk(n, &m);
+    bool ready = true;
+    for (size_t i = 0; i < ARRAY_COUNT(filter_families) && ready; i++) {
+        const struct filter_elem x = ready_elem(filter_families[i]);
+        ready = filter_has(n, &x);
     }
-    return code == 0;
+    return ready;
+}
+
+int filter_set_ready(struct nl *n, struct err *e)
+{
+    struct filter f = {.n = n, .add = true};
+    filter_open(&f);
+    for (size_t i = 0; i < ARRAY_COUNT(filter_families); i++) {
+        const struct filter_elem x = ready_elem(filter_families[i]);
+        filter_elem(&f, &x);
+    }
+    int code = filter_close(&f);
+    return code < 0 ? err_set(e, code, "firewall rules: %s", strerror(-code))
+                    : 0;
 }
 
 int filter_setup(struct err *e)
@@ -168,14 +196,46 @@ int filter_setup(struct err *e)
 
 void filter_teardown(struct nl *n)
 {
-    static const uint8_t families[] = {NFPROTO_BRIDGE, NFPROTO_INET};
-    for (size_t i = 0; i < ARRAY_COUNT(families); i++) {
+    for (size_t i = 0; i < ARRAY_COUNT(filter_families); i++) {
         struct filter f = {.n = n};
         filter_open(&f);
-        filter_message(n, &f.m, NFT_MSG_DELTABLE, 0, families[i]);
+        filter_message(n, &f.m, NFT_MSG_DELTABLE, 0, filter_families[i]);
         nl_put_str(&f.m, NFTA_TABLE_NAME, FILTER_TABLE);
         (void)filter_close(&f);
     }
+}
+
+struct elems_reader {
+    struct nl_reader r; /* first */
+    bool any;
+};
+
+static void elems_take(struct nl_reader *r, uint16_t type, const uint8_t *data,
+                       size_t size)
+{
+    struct nl_attr a;
+    if (type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSETELEM) ||
+        size < sizeof(struct nfgenmsg))
+        return;
+    data += sizeof(struct nfgenmsg);
+    size -= sizeof(struct nfgenmsg);
+    while (nl_attr_next(&data, &size, &a))
+        if (a.type == NFTA_SET_ELEM_LIST_ELEMENTS && a.size > 0)
+            ((struct elems_reader *)r)->any = true;
+}
+
+bool filter_is_used(struct nl *n)
+{
+    static const char *const sets[] = {"bridges", "taps"};
+    struct elems_reader r = {.r = {elems_take}};
+    for (size_t i = 0; i < ARRAY_COUNT(sets); i++) {
+        struct nl_msg m = {0};
+        filter_message(n, &m, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFPROTO_INET);
+        nl_put_str(&m, NFTA_SET_ELEM_LIST_TABLE, FILTER_TABLE);
+        nl_put_str(&m, NFTA_SET_ELEM_LIST_SET, sets[i]);
+        (void)nl_dump(n, &m, &r.r); /* none: nobody uses it */
+    }
+    return r.any;
 }
 
 /* ---- what belongs to a network ---- */
@@ -226,10 +286,16 @@ static void network_names(struct filter *f, const struct store_network *w,
     filter_elem(f, &x);
 }
 
-static void network_elems(struct filter *f, const struct store_network *w)
+static struct filter_elem network_elem(const struct store_network *w)
 {
     struct filter_elem x = {.family = NFPROTO_INET, .set = "bridges"};
     key_ifname(&x.key, w->bridge);
+    return x;
+}
+
+static void network_elems(struct filter *f, const struct store_network *w)
+{
+    struct filter_elem x = network_elem(w);
     filter_elem(f, &x);
     x.set = "internal";
     if (w->internal)
@@ -249,8 +315,10 @@ static void network_elems(struct filter *f, const struct store_network *w)
 
 static void vm_frames(struct filter *f, const struct lease *l)
 {
-    struct filter_elem x = {.family = NFPROTO_BRIDGE, .set = "taps"};
+    struct filter_elem x = {.family = NFPROTO_INET, .set = "taps"};
     key_ifname(&x.key, l->tap);
+    filter_elem(f, &x);
+    x.family = NFPROTO_BRIDGE;
     filter_elem(f, &x);
     x.set = "caged";
     if (l->limited)
@@ -358,6 +426,12 @@ int filter_add_network(struct nl *n, const struct store_network *w,
                     : 0;
 }
 
+bool filter_has_network(struct nl *n, const struct store_network *w)
+{
+    const struct filter_elem x = network_elem(w);
+    return filter_has(n, &x);
+}
+
 int filter_add_names(struct nl *n, const struct store_network *w, uint16_t udp,
                      uint16_t tcp)
 {
@@ -372,10 +446,7 @@ int filter_add_names(struct nl *n, const struct store_network *w, uint16_t udp,
 bool filter_has_names(struct nl *n, const struct store_network *w)
 {
     const struct filter_elem x = names_elem(w, true);
-    struct nl_msg m = {0};
-    filter_message(n, &m, NFT_MSG_GETSETELEM, NLM_F_ACK, x.family);
-    elem_put(&m, &x);
-    return nl_talk(n, &m) == 0;
+    return filter_has(n, &x);
 }
 
 void filter_remove_names(struct nl *n, const struct store_network *w)

@@ -19,8 +19,13 @@ struct store_network;
 extern const char filter_frames[];  /* table bridge limpet */
 extern const char filter_packets[]; /* table inet limpet */
 
-/* Are our tables there, in this version? `n` is of NETLINK_NETFILTER. */
+/* Are our tables there, in this version, and filled? `n` is of
+ * NETLINK_NETFILTER. */
 bool filter_is_ready(struct nl *n);
+/* They are filled now. */
+int filter_set_ready(struct nl *n, struct err *e);
+/* Is anything of a network or an interface in them, of whatever store? */
+bool filter_is_used(struct nl *n);
 /* Make (or make anew) the tables, empty, with nft(8). */
 int filter_setup(struct err *e);
 /* Remove them. */
@@ -29,6 +34,7 @@ void filter_teardown(struct nl *n);
 /* Add what belongs to a network or an interface. Adding twice is no error. */
 int filter_add_network(struct nl *n, const struct store_network *w,
                        struct err *e);
+bool filter_has_network(struct nl *n, const struct store_network *w);
 int filter_add_vm(struct nl *n, const struct lease *l, struct err *e);
 /* Other traffic of a family (NFPROTO_*) that passes through this host: stops.
  */

@@ -3,7 +3,7 @@
 #include "net/filter.h"
 
 /* Pitfalls of nft 1.0.6: chains cannot be called "in", "out" or "fwd"; a
- * newline must precede "}". `rules_2` is the version (FILTER_VERSION). */
+ * newline must precede "}". `rules_3` is the version (FILTER_VERSION). */
 const char filter_frames[] =
     "table bridge limpet\n"
     "delete table bridge limpet\n"
@@ -11,7 +11,7 @@ const char filter_frames[] =
     "delete table inet limpet\n"
     /* What a VM's frames must look like, before the bridge learns of them. */
     "table bridge limpet {\n"
-    " set rules_2 { type mark; }\n"
+    " set rules_3 { type mark; }\n"
     " set taps { type ifname; }\n"
     " set mac { type ifname . ether_addr; }\n"
     " set src4 { type ifname . ether_addr . ipv4_addr; }\n"
@@ -58,8 +58,9 @@ const char filter_frames[] =
 
 const char filter_packets[] =
     "table inet limpet {\n"
-    " set rules_2 { type mark; }\n"
+    " set rules_3 { type mark; }\n"
     " set bridges { type ifname; }\n"
+    " set taps { type ifname; }\n"
     /* What this host routes for others: all, unless it routed nothing before
      * limpet came (forward.c). */
     " set routed { type nf_proto; elements = { ipv4, ipv6 }\n }\n"
@@ -84,10 +85,12 @@ const char filter_packets[] =
     " ipv4_addr . inet_service; }\n"
     " map at6 { type ipv6_addr . inet_proto . inet_service :"
     " ipv6_addr . inet_service; }\n"
-    /* Loopback addresses are nobody's on a bridge, whatever route_localnet
-     * says. */
+    /* A bridge gives its port, and shows no chain above, what is for a
+     * group that no bridge forwards (01:80:c2:00:00:0x, IEEE 802.1D). Loopback
+     * addresses are nobody's on a bridge, whatever route_localnet says. */
     " chain early {\n"
     "  type filter hook prerouting priority -300; policy accept;\n"
+    "  meta pkttype multicast iifname @taps drop\n"
     "  ip daddr 127.0.0.0/8 iifname @bridges drop\n"
     "  ip6 daddr ::1 iifname @bridges drop\n"
     " }\n"

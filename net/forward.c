@@ -12,12 +12,15 @@
 
 #include "base/auto.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "net/filter.h"
 #include "net/link.h"
 #include "net/store.h"
 
 static const char *const forward_files[] = {"routed4", "routed6"};
+static const char *const forward_names[] = {"net.ipv4.ip_forward",
+                                            "net.ipv6.conf.all.forwarding"};
 static const uint8_t forward_family[] = {NFPROTO_IPV4, NFPROTO_IPV6};
 
 enum { FORWARD_MARK = 96 };
@@ -85,10 +88,8 @@ static int forward_one(struct store *s, struct nl *filter, int which,
     code = forward_set(which);
     return code < 0 ? err_set(e, code,
                               "routing is off and cannot be switched on (%s): "
-                              "sysctl -w net.%s=1",
-                              strerror(-code),
-                              which == 0 ? "ipv4.ip_forward"
-                                         : "ipv6.conf.all.forwarding")
+                              "sysctl -w %s=1",
+                              strerror(-code), forward_names[which])
                     : 0;
 }
 
@@ -96,6 +97,34 @@ int forward_enable(struct store *s, struct nl *filter, bool v6, struct err *e)
 {
     int code = forward_one(s, filter, 0, e);
     return code < 0 || !v6 ? code : forward_one(s, filter, 1, e);
+}
+
+static void forward_unset(struct store *s, int which)
+{
+    int code = which == 0 ? link_sysctl("ipv4", NULL, "ip_forward", "0")
+                          : link_sysctl("ipv6/conf", "all", "forwarding", "0");
+    if (code < 0) {
+        log_warn("%s stays on: %s", forward_names[which], strerror(-code));
+        return;
+    }
+    (void)unlinkat(s->dir, forward_files[which], 0);
+    log_warn("%s is off again, as it was before limpet's first network",
+             forward_names[which]);
+}
+
+void forward_disable(struct store *s, struct nl *route)
+{
+    struct link_info other;
+    for (int i = 0; i < 2; i++) {
+        if (!forward_was_us(s, i))
+            continue;
+        if (link_has_inner(route, &other))
+            log_warn("%s stays on, which limpet switched on: %s may need it; "
+                     "if not, sysctl -w %s=0",
+                     forward_names[i], other.name, forward_names[i]);
+        else
+            forward_unset(s, i);
+    }
 }
 
 int forward_restore(struct store *s, struct nl *filter, struct err *e)

@@ -7,6 +7,7 @@
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <linux/virtio_net.h>
 #include <stdio.h>
@@ -24,7 +25,8 @@
 struct link_reader {
     struct nl_reader r; /* first */
     struct link_info *out;
-    bool next; /* the least index above this that will do */
+    bool next;  /* the least index above `after` that leads out */
+    bool inner; /* the first that routes lead in to */
     int after;
     bool found;
 };
@@ -58,14 +60,26 @@ static void link_read_attr(const struct nl_attr *a, struct link_info *out)
         link_read_kind(a, out);
 }
 
+static bool link_is_of(const struct link_info *i, const char *const *kinds)
+{
+    while (*kinds != NULL && strcmp(i->kind, *kinds) != 0)
+        kinds++;
+    return *kinds != NULL;
+}
+
 static bool link_leads_out(const struct link_info *i, unsigned type)
 {
-    static const char *const kinds[] = {"",       "veth",   "macvlan",
-                                        "ipvlan", "netkit", "vlan"};
-    bool known = false;
-    for (unsigned k = 0; k < ARRAY_COUNT(kinds); k++)
-        known = known || strcmp(i->kind, kinds[k]) == 0;
-    return known && i->up && i->master == 0 && type == ARPHRD_ETHER;
+    static const char *const kinds[] = {"",       "veth", "macvlan", "ipvlan",
+                                        "netkit", "vlan", NULL};
+    return link_is_of(i, kinds) && i->up && i->master == 0 &&
+           type == ARPHRD_ETHER;
+}
+
+static bool link_leads_in(const struct link_info *i)
+{
+    static const char *const kinds[] = {"bridge", "wireguard", "tun", "vxlan",
+                                        "geneve", "ipip",      "gre", NULL};
+    return link_is_of(i, kinds) && i->up && i->master == 0;
 }
 
 static void link_take(struct nl_reader *r, uint16_t type, const uint8_t *data,
@@ -86,6 +100,8 @@ static void link_take(struct nl_reader *r, uint16_t type, const uint8_t *data,
         link_read_attr(&a, &i);
     if (l->next && (i.index <= l->after || !link_leads_out(&i, h.ifi_type) ||
                     (l->found && l->out->index < i.index)))
+        return;
+    if (l->inner && !link_leads_in(&i))
         return;
     l->found = true;
     *l->out = i;
@@ -118,6 +134,15 @@ int link_find_next(struct nl *n, int after, struct link_info *out)
     nl_begin(n, &m, RTM_GETLINK, NLM_F_DUMP, &h, sizeof(h));
     int code = nl_dump(n, &m, &r.r);
     return code < 0 ? code : r.found ? 0 : -ENODEV;
+}
+
+bool link_has_inner(struct nl *n, struct link_info *out)
+{
+    const struct ifinfomsg h = {0};
+    struct link_reader r = {.r = {link_take}, .out = out, .inner = true};
+    struct nl_msg m = {0};
+    nl_begin(n, &m, RTM_GETLINK, NLM_F_DUMP, &h, sizeof(h));
+    return nl_dump(n, &m, &r.r) == 0 && r.found;
 }
 
 struct route_reader {
@@ -288,11 +313,37 @@ static int tap_new(const char *name, struct err *e)
     return fd_release(&fd);
 }
 
-/* Two messages, one system call: the bridge's options need its port first. */
+/* A guest's frames choose no way but its own: some kinds reach the bridge's
+ * table before any rule. */
+static void tap_options(struct nl *n, struct nl_msg *m,
+                        const struct link_port *p)
+{
+    const struct ifinfomsg same = {0};
+    const struct ndmsg known = {.ndm_family = PF_BRIDGE,
+                                .ndm_ifindex = (int)if_nametoindex(p->name),
+                                .ndm_state = NUD_NOARP,
+                                .ndm_flags = NTF_MASTER};
+    nl_begin(n, m, RTM_NEWLINK, NLM_F_ACK, &same, sizeof(same));
+    nl_put_str(m, IFLA_IFNAME, p->name);
+    size_t info = nl_nest(m, IFLA_LINKINFO);
+    nl_put_str(m, IFLA_INFO_SLAVE_KIND, "bridge");
+    size_t data = nl_nest(m, IFLA_INFO_SLAVE_DATA);
+    nl_put_u8(m, IFLA_BRPORT_LEARNING, 0);
+    nl_put_u8(m, IFLA_BRPORT_ISOLATED, p->isolated);
+    nl_put_u8(m, IFLA_BRPORT_MODE, p->hairpin);
+    nl_nest_end(m, data);
+    nl_nest_end(m, info);
+    nl_begin(n, m, RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
+             &known, sizeof(known));
+    nl_put(m, NDA_LLADDR, p->mac, sizeof(p->mac));
+}
+
+/* Three messages, one system call: the bridge's options need its port first.
+ * The host says and hears nothing on the tap itself. */
 static int tap_plug(struct nl *n, const struct link_port *p)
 {
-    const struct ifinfomsg h = {.ifi_flags = IFF_UP, .ifi_change = IFF_UP};
-    const struct ifinfomsg same = {0};
+    const struct ifinfomsg h = {.ifi_flags = IFF_UP | IFF_NOARP,
+                                .ifi_change = IFF_UP | IFF_NOARP};
     struct nl_msg m = {0};
     nl_begin(n, &m, RTM_SETLINK, NLM_F_ACK, &h, sizeof(h));
     nl_put_str(&m, IFLA_IFNAME, p->name);
@@ -300,17 +351,8 @@ static int tap_plug(struct nl *n, const struct link_port *p)
     nl_put(&m, IFLA_IFALIAS, p->alias, strlen(p->alias));
     if (p->bridge != 0)
         nl_put_u32(&m, IFLA_MASTER, (uint32_t)p->bridge);
-    if (p->bridge != 0 && (p->isolated || p->hairpin)) {
-        nl_begin(n, &m, RTM_NEWLINK, NLM_F_ACK, &same, sizeof(same));
-        nl_put_str(&m, IFLA_IFNAME, p->name);
-        size_t info = nl_nest(&m, IFLA_LINKINFO);
-        nl_put_str(&m, IFLA_INFO_SLAVE_KIND, "bridge");
-        size_t data = nl_nest(&m, IFLA_INFO_SLAVE_DATA);
-        nl_put_u8(&m, IFLA_BRPORT_ISOLATED, p->isolated);
-        nl_put_u8(&m, IFLA_BRPORT_MODE, p->hairpin);
-        nl_nest_end(&m, data);
-        nl_nest_end(&m, info);
-    }
+    if (p->bridge != 0)
+        tap_options(n, &m, p);
     return nl_talk(n, &m);
 }
 

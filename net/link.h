@@ -33,6 +33,9 @@ int link_find(struct nl *n, const char *name, struct link_info *out);
  * a bridge. -ENODEV without a message if there is none. */
 int link_find_next(struct nl *n, int after, struct link_info *out);
 
+/* Is there an interface for which a host routes: a bridge, a tunnel? */
+bool link_has_inner(struct nl *n, struct link_info *out);
+
 /* A bridge that is up, with what only a link of ours has: `alias`. */
 int link_add_bridge(struct nl *n, const char *name, const char *alias,
                     uint32_t mtu, const uint8_t mac[6], struct err *e);
@@ -45,8 +48,9 @@ struct link_port {
     const char *name, *alias;
     int bridge; /* index; 0: on none */
     uint32_t mtu;
-    bool isolated; /* from other isolated ports */
-    bool hairpin;  /* frames may leave where they came from */
+    uint8_t mac[6]; /* of the VM: the bridge need not, and may not, learn it */
+    bool isolated;  /* from other isolated ports */
+    bool hairpin;   /* frames may leave where they came from */
 };
 /*
  * Make a tap that lives as long as its fd, with headers

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/parse.h"
+#include "net/plan.h"
 
 enum { PORT_BACKLOG = 128, PORT_TEXT_SIZE = 96 };
 
@@ -278,7 +279,13 @@ static uint16_t port_number(int fd)
     return ntohs(port);
 }
 
-static int port_refused(const struct port *p, int code, struct err *e)
+bool port_overlaps(const struct port *a, const struct port *b)
+{
+    return a->udp == b->udp && a->host == b->host && a->host != 0 &&
+           (a->any || b->any || plan_equal(&a->at, &b->at));
+}
+
+int port_refused(const struct port *p, int code, struct err *e)
 {
     char at[NET_ADDR_TEXT_SIZE] = "0.0.0.0";
     if (!p->any)

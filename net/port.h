@@ -51,3 +51,7 @@ char *port_list_text(const struct port_list *l);
  * p->host if it is 0. -EADDRINUSE with a message.
  */
 int port_take(struct port *p, int fds[2], struct err *e);
+/* The message of port_take() for an errno, negative; returns it. */
+int port_refused(const struct port *p, int code, struct err *e);
+/* Cannot both be taken; ports to be chosen can. */
+bool port_overlaps(const struct port *a, const struct port *b);

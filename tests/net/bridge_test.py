@@ -143,7 +143,7 @@ def leftovers():
     elems = []
     for x in sets["nftables"]:
         s = x.get("set")
-        if s and s["name"] not in ("bridges", "same", "routed", "internal", "apart", "nets4", "nets6"):
+        if s and s["name"] not in ("bridges", "same", "routed", "internal", "apart", "nets4", "nets6", "rules_3"):
             elems += s.get("elem", [])
     maps = json.loads(must("nft -j list maps; true") or '{"nftables":[]}')
     for x in maps["nftables"]:

@@ -26,10 +26,12 @@ add_executable(net_standin ${CMAKE_CURRENT_LIST_DIR}/standin.c)
 target_link_libraries(net_standin PRIVATE limpet_host jansson)
 set_target_properties(net_standin PROPERTIES OUTPUT_NAME limpet-vmm
   RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/standin)
-add_test(NAME net_bridge COMMAND ${Python3_EXECUTABLE}
-  ${CMAKE_CURRENT_LIST_DIR}/bridge_test.py)
-set_tests_properties(net_bridge PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200 LABELS slow
-  ENVIRONMENT "LIMPET=$<TARGET_FILE:limpet>;FAKE=${CMAKE_BINARY_DIR}/standin;NETD=$<TARGET_FILE:limpet-net>;PYTHONDONTWRITEBYTECODE=1;PYTHONPATH=${CMAKE_SOURCE_DIR}/tests/cli")
+foreach(name bridge firewall)
+  add_test(NAME net_${name} COMMAND ${Python3_EXECUTABLE}
+    ${CMAKE_CURRENT_LIST_DIR}/${name}_test.py)
+  set_tests_properties(net_${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200 LABELS slow
+    ENVIRONMENT "LIMPET=$<TARGET_FILE:limpet>;FAKE=${CMAKE_BINARY_DIR}/standin;NETD=$<TARGET_FILE:limpet-net>;PYTHONDONTWRITEBYTECODE=1;PYTHONPATH=${CMAKE_SOURCE_DIR}/tests/cli")
+endforeach()
 
 # Names: the same stand-ins, and real VMs where there is KVM.
 add_test(NAME net_dns COMMAND ${Python3_EXECUTABLE}
