@@ -18,12 +18,21 @@ void tcp_challenge(struct tcp_sock *t)
     tcp_send_ack(t);
 }
 
+/* What is on its way wakes the writer when it has arrived; who has nothing
+ * there could wait for ever for other sockets' memory. */
+bool tcp_send_room(const struct tcp_sock *t)
+{
+    return t->send_charge == 0 || tcp_memory_room();
+}
+
 bool tcp_writable(const struct tcp_sock *t)
 {
     uint32_t used = t->send_charge, size = t->k.s.sndbuf;
     uint32_t unsent = t->write_seq - t->snd_nxt;
     if (t->tune.notsent_lowat != 0 && (int32_t)unsent > 0 &&
         unsent >= t->tune.notsent_lowat)
+        return false;
+    if (!tcp_send_room(t))
         return false;
     return used < size && size - used >= used / 2; /* a third is free */
 }

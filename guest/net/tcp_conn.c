@@ -48,6 +48,7 @@ static void forget(struct tcp_sock *t)
     t->last_sent = 0;
     t->ts_recent = 0;
     t->ack_due = 0;
+    t->copied_seq = t->rcv_nxt;
     t->peer_mss = TCP_MSS_DEFAULT;
 }
 
@@ -150,6 +151,10 @@ static int connect_end(struct tcp_sock *t)
         t->link = TCP_LINK_MADE;
         return 0;
     }
+    spin_lock(&t->k.lock);
+    if (t->state == TCP_CLOSE)
+        t->shut = 0; /* as new: no end of file */
+    spin_unlock(&t->k.lock);
     disconnected(t);
     return e != 0 ? e : -ECONNABORTED;
 }
@@ -176,6 +181,7 @@ static int disconnect(struct tcp_sock *t)
 {
     if (t->k.s.listening)
         tcp_listen_close(t);
+    mutex_lock(&t->read_lock); /* nobody copies what is forgotten */
     spin_lock(&t->k.lock);
     if (TCP_IN(t->state, TCP_SET_SEND | TCP_SET_RECV | SET_HALF))
         tcp_send_reset(t);
@@ -183,6 +189,7 @@ static int disconnect(struct tcp_sock *t)
     tcp_set_error(t, 0);
     forget(t);
     tcp_unlock(t);
+    mutex_unlock(&t->read_lock);
     disconnected(t);
     net_flush();
     return 0;
@@ -285,8 +292,9 @@ static void orphan(struct tcp_sock *t)
     bool drop = t->state == TCP_FIN_WAIT2 && t->tune.linger2 < 0;
     if (t->state == TCP_CLOSE)
         return;
-    if (t->state != TCP_TIME_WAIT && (drop || !tcp_orphan_room())) {
-        tcp_send_reset(t);
+    if (drop || !tcp_orphan_room()) {
+        if (t->state != TCP_TIME_WAIT)
+            tcp_send_reset(t);
         tcp_done(t, 0);
         return;
     }

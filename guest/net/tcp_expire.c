@@ -113,7 +113,10 @@ static void probe_due(struct tcp_sock *t)
     nsec_t now = clock_now();
     unsigned max = t->dead ? ORPHAN_PROBES : PROBES_MAX;
     bool late = t->tune.user_timeout != 0 && too_long(t, now);
-    if (late || t->probes > max || (t->dead && !tcp_orphan_room())) {
+    /* A peer that answers, and takes nothing, keeps no orphan's memory. */
+    bool idle = t->dead && (!tcp_orphan_room() || !tcp_memory_room() ||
+                            tcp_rto(t) >= TCP_RTO_MAX);
+    if (late || idle || t->probes > max) {
         give_up(t);
         return;
     }

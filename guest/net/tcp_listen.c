@@ -178,6 +178,7 @@ static void take_cookie(struct tcp_sock *c, struct tcp_seg *g, uint16_t mss)
     struct tcp_seg syn = {.seq = g->seq - 1, .mss = mss, .window = g->window};
     child_number(c, g->ack - 1);
     tcp_syn_options(c, &syn);
+    c->tune.defer_accept = 0; /* or it would wait beyond the backlog */
     inet_get(&c->k);
     bool ok = child_link(c);
     if (ok)

@@ -189,6 +189,7 @@ uint8_t tcp_window_scale(const struct tcp_sock *t);
 int64_t tcp_send(struct socket *s, struct message *m);
 int64_t tcp_recv(struct socket *s, struct message *m);
 uint32_t tcp_poll(struct socket *s, struct poll_table *pt);
+bool tcp_send_room(const struct tcp_sock *t); /* memory for more of it */
 bool tcp_writable(const struct tcp_sock *t);
 int tcp_option(struct socket *s, struct socket_option *o);
 int tcp_info(struct tcp_sock *t, struct socket_option *o); /* not locked */

@@ -35,7 +35,7 @@ static int send_state(struct tcp_sock *t)
         r = (t->shut & TCP_SHUT_SEND) != 0 ? -EPIPE : -EAGAIN;
     else if (!TCP_IN(t->state, TCP_SET_SEND) || (t->shut & TCP_SHUT_SEND) != 0)
         r = -EPIPE;
-    else if (t->send_charge >= t->k.s.sndbuf || !tcp_memory_room())
+    else if (!tcp_send_room(t) || t->send_charge >= t->k.s.sndbuf)
         r = -EAGAIN;
     return r;
 }
@@ -72,7 +72,7 @@ static int block_take(struct tcp_sock *t, struct block *b, uint64_t left)
     if (b->page != 0)
         page_put(b->page);
     unsigned order = 0;
-    while (order < ORDER_MAX && PAGE_SIZE << order < left)
+    while (order < ORDER_MAX && PAGE_SIZE << order < left && tcp_memory_room())
         order++;
     b->page = page_alloc(order, 0);
     while (b->page == 0 && order > 0)

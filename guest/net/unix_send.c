@@ -58,6 +58,8 @@ static void packet_sign(struct unix_packet *p, const struct unix_sock *from,
 static void packet_take_control(struct unix_packet *p, struct control *c)
 {
     p->control = *c;
+    p->control.raw = NULL; /* for other protocols: stays the caller's */
+    p->control.raw_size = 0;
     c->files = NULL;
 }
 

@@ -344,9 +344,35 @@ static void test_proc(void)
     close(l);
 }
 
+/* What a socket says when its connection was refused, and after both ends. */
+static void test_over(void)
+{
+    struct sockaddr_in at;
+    socklen_t size = sizeof(at);
+    int pair[2], fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct pollfd p = {.fd = fd, .events = POLLIN | POLLOUT | POLLRDHUP};
+
+    close(t_listener(&at));
+    T("refused", connect(fd, (struct sockaddr *)&at, sizeof(at)));
+    T("refused poll", poll(&p, 1, 0));
+    t_say("refused events", "%#x", p.revents);
+    t_recv("refused recv", fd, 1, 0);
+    close(fd);
+
+    t_tcp_pair(pair);
+    shutdown(pair[0], SHUT_WR);
+    t_recv("end", pair[1], 1, 0);
+    close(pair[1]);
+    YES("peer's name goes",
+        UNTIL(getpeername(pair[0], (struct sockaddr *)&at, &size) < 0));
+    T("its own stays", getsockname(pair[0], (struct sockaddr *)&at, &size));
+    close(pair[0]);
+}
+
 int main(void)
 {
     t_begin("tcpopt");
+    test_over();
     test_values();
     test_congestion();
     test_info();

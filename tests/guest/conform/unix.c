@@ -486,9 +486,45 @@ static void edge(void)
     close(e);
 }
 
+/* Control messages of other protocols are passed over. */
+static void foreign(void)
+{
+    static const int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET};
+    static char data[100000];
+    union {
+        struct cmsghdr h;
+        char room[CMSG_SPACE(64)];
+    } c = {.h = {.cmsg_len = CMSG_LEN(64),
+                 .cmsg_level = 0, /* IPPROTO_IP */
+                 .cmsg_type = 1}};
+    for (int i = 0; i < 3; i++) {
+        int sv[2];
+        long sent = 0, got = 0;
+        socketpair(AF_UNIX, types[i], 0, sv);
+        for (int k = 0; k < 50; k++) {
+            struct iovec v = {data, k == 0 && i == 0 ? sizeof(data) : 100};
+            struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+            m.msg_control = &c;
+            m.msg_controllen = sizeof(c);
+            sent += sendmsg(sv[0], &m, 0);
+            v.iov_len = sizeof(data);
+            m.msg_controllen = sizeof(c);
+            got += recvmsg(sv[1], &m, 0);
+            T("foreign controllen", m.msg_controllen);
+        }
+        while (got < sent)
+            got += recv(sv[1], data, sizeof(data), 0);
+        T("foreign sent", sent);
+        T("foreign got", got);
+        close(sv[0]);
+        close(sv[1]);
+    }
+}
+
 int main(void)
 {
     t_begin("unix");
+    foreign();
     create();
     names();
     states();
