@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -13,8 +14,10 @@
 
 enum {
     PROXY_BUFFER = 64 << 10,
-    PROXY_FLOWS_MAX = 1024, /* of all ports: a peer cannot take the memory */
-    PROXY_SILENT_MS = 60000,
+    PROXY_FLOWS_MAX = 2048,   /* of all ports: a peer cannot take the memory */
+    PROXY_VM_FLOWS_MAX = 512, /* and the peers of one VM not those of others */
+    PROXY_SILENT_MS = 60000,  /* UDP peers, and TCP once one side has ended */
+    PROXY_KEEPALIVE_S = 600, /* until an idle TCP peer is asked whether it is */
 };
 
 /* One direction of a connection. */
@@ -30,6 +33,7 @@ struct proxy_side {
     struct loop_fd f; /* first */
     struct proxy_flow *flow;
     struct proxy_pipe in; /* what was read here, for the other side */
+    bool hung;            /* over, but what `in` has is still to be sent */
 };
 
 /* A TCP connection, or one UDP peer. */
@@ -49,6 +53,7 @@ struct proxy_port {
     struct proxy *all;
     struct helper_msg to;
     struct proxy_flow *flows;
+    unsigned flow_count;
 };
 
 struct proxy {
@@ -106,13 +111,49 @@ static void flow_free(struct proxy_flow *w)
         }
         free(w->side[i].in.data);
     }
+    p->flow_count--;
     p->all->flow_count--;
     free(w);
 }
 
+/* The UDP peer that is silent longest: of this port, else of this VM, else, if
+ * `any` may be, of all. */
+static struct proxy_flow *udp_oldest(const struct proxy_port *p, bool any)
+{
+    struct proxy_flow *best = NULL;
+    int best_rank = any ? 0 : 1;
+    for (const struct proxy_port *x = p->all->ports; x != NULL; x = x->next) {
+        int rank = (x->to.vm == p->to.vm ? 1 : 0) + (x == p ? 1 : 0);
+        if (!x->to.udp || rank < best_rank)
+            continue;
+        for (struct proxy_flow *w = x->flows; w != NULL; w = w->next) {
+            if (best == NULL || rank > best_rank || w->used_ms <= best->used_ms)
+                best = w;
+            best_rank = rank;
+        }
+    }
+    return best;
+}
+
+/* Is there room for one more? A UDP peer may have to go for it. */
+static bool flow_fits(const struct proxy_port *p)
+{
+    unsigned of_vm = 0;
+    for (const struct proxy_port *x = p->all->ports; x != NULL; x = x->next)
+        if (x->to.vm == p->to.vm)
+            of_vm += x->flow_count;
+    bool vm_full = of_vm >= PROXY_VM_FLOWS_MAX;
+    if (!vm_full && p->all->flow_count < PROXY_FLOWS_MAX)
+        return true;
+    struct proxy_flow *old = udp_oldest(p, !vm_full);
+    if (old != NULL)
+        flow_free(old);
+    return old != NULL;
+}
+
 static struct proxy_flow *flow_new(struct proxy_port *p)
 {
-    if (p->all->flow_count >= PROXY_FLOWS_MAX)
+    if (!flow_fits(p))
         return NULL;
     struct proxy_flow *w = calloc(1, sizeof(*w));
     if (w == NULL)
@@ -125,6 +166,7 @@ static struct proxy_flow *flow_new(struct proxy_port *p)
     w->used_ms = loop_now_ms();
     w->next = p->flows;
     p->flows = w;
+    p->flow_count++;
     p->all->flow_count++;
     return w;
 }
@@ -134,15 +176,20 @@ static void flow_watch(struct proxy_flow *w)
 {
     struct loop *l = w->port->all->loop;
     for (int i = 0; i < 2; i++) {
-        const struct proxy_side *s = &w->side[i];
+        struct proxy_side *s = &w->side[i];
         const struct proxy_pipe *other = &w->side[1 - i].in;
         uint32_t events = 0;
+        s->hung = s->hung && s->in.size > 0;
+        if (s->hung) { /* its state is told even to who waits for nothing */
+            loop_forget(l, &s->f);
+            continue;
+        }
         if (w->connecting)
             events = i == 1 ? EPOLLOUT : 0;
         else
             events = (!s->in.ended && s->in.size == 0 ? EPOLLIN : 0U) |
                      (other->size > 0 ? EPOLLOUT : 0U);
-        if (events != s->f.events && loop_watch(l, &w->side[i].f, events) < 0)
+        if (events != s->f.events && loop_watch(l, &s->f, events) < 0)
             w->dead = true;
     }
     if (w->dead || (w->side[0].in.ended && w->side[1].in.ended &&
@@ -165,6 +212,7 @@ static void side_read(struct proxy_side *s)
     if (n > 0) {
         p->at = 0;
         p->size = (size_t)n;
+        s->flow->used_ms = loop_now_ms();
     } else if (n == 0) {
         p->ended = true;
     } else if (errno != EAGAIN && errno != EINTR) {
@@ -185,6 +233,7 @@ static void side_write(struct proxy_side *from)
         if (n > 0) {
             p->at += (size_t)n;
             p->size -= (size_t)n;
+            from->flow->used_ms = loop_now_ms();
         }
     }
     if (p->ended && p->size == 0)
@@ -195,22 +244,27 @@ static void side_ready(struct loop_fd *f, uint32_t events)
 {
     struct proxy_side *s = (struct proxy_side *)f;
     struct proxy_flow *w = s->flow;
-    if (w->connecting && s == &w->side[1]) {
-        int code = 0;
-        socklen_t size = sizeof(code);
-        (void)getsockopt(f->fd, SOL_SOCKET, SO_ERROR, &code, &size);
-        w->connecting = false;
-        w->dead = code != 0;
+    if ((events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLIN) == 0) {
+        /* Reset, not connected, or both ways ended. */
+        s->hung = s->in.size > 0;
+        w->dead = !s->hung;
     }
-    if ((events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLIN) == 0 &&
-        s->in.ended)
-        w->dead = true;
+    w->connecting = w->connecting && s == &w->side[0];
     if (!w->dead && !w->connecting) {
         side_read(s);
         side_write(s);
         side_write(&w->side[s == &w->side[0] ? 1 : 0]);
     }
     flow_watch(w);
+}
+
+/* A peer that has gone without a word is noticed. */
+static void tcp_keep_alive(int fd)
+{
+    const int on = 1;
+    const int idle = PROXY_KEEPALIVE_S;
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
 }
 
 static void tcp_accept(struct proxy_port *p)
@@ -226,6 +280,8 @@ static void tcp_accept(struct proxy_port *p)
             flow_free(w);
         return;
     }
+    tcp_keep_alive(fd);
+    tcp_keep_alive(guest);
     w->connecting = true;
     w->side[0].f = (struct loop_fd){.fd = fd, .ready = side_ready};
     w->side[1].f = (struct loop_fd){.fd = guest, .ready = side_ready};
@@ -337,6 +393,15 @@ void proxy_drop(struct proxy *p, uint32_t vm)
     }
 }
 
+/* May it be forgotten when it is silent? */
+static bool flow_is_partial(const struct proxy_flow *w)
+{
+    bool partial = w->port->to.udp;
+    for (int i = 0; i < 2; i++)
+        partial = partial || w->side[i].in.ended || w->side[i].hung;
+    return partial;
+}
+
 void proxy_tick(struct proxy *p)
 {
     int64_t old = loop_now_ms() - PROXY_SILENT_MS;
@@ -344,7 +409,7 @@ void proxy_tick(struct proxy *p)
         struct proxy_flow *next;
         for (struct proxy_flow *w = x->flows; w != NULL; w = next) {
             next = w->next;
-            if (x->to.udp && w->used_ms < old)
+            if (w->used_ms < old && flow_is_partial(w))
                 flow_free(w);
         }
     }

@@ -15,5 +15,6 @@ struct proxy *proxy_new(struct loop *l); /* NULL: memory */
 /* Takes fd. */
 void proxy_add(struct proxy *p, const struct helper_msg *m, int fd);
 void proxy_drop(struct proxy *p, uint32_t vm);
-/* Forget UDP peers that are silent. Call now and then. */
+/* Forget UDP peers, and TCP connections that one side has ended, when they are
+ * silent. Call now and then. */
 void proxy_tick(struct proxy *p);

@@ -33,6 +33,12 @@ foreach(name bridge firewall)
     ENVIRONMENT "LIMPET=$<TARGET_FILE:limpet>;FAKE=${CMAKE_BINARY_DIR}/standin;NETD=$<TARGET_FILE:limpet-net>;PYTHONDONTWRITEBYTECODE=1;PYTHONPATH=${CMAKE_SOURCE_DIR}/tests/cli")
 endforeach()
 
+# What peers and guests can do to the proxy of ports.
+add_test(NAME net_proxy COMMAND ${Python3_EXECUTABLE}
+  ${CMAKE_CURRENT_LIST_DIR}/proxy_test.py)
+set_tests_properties(net_proxy PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200 LABELS slow
+  ENVIRONMENT "LIMPET=$<TARGET_FILE:limpet>;FAKE=${CMAKE_BINARY_DIR}/standin;NETD=$<TARGET_FILE:limpet-net>;PYTHONDONTWRITEBYTECODE=1;PYTHONPATH=${CMAKE_SOURCE_DIR}/tests/cli")
+
 # Names: the same stand-ins, and real VMs where there is KVM.
 add_test(NAME net_dns COMMAND ${Python3_EXECUTABLE}
   ${CMAKE_CURRENT_LIST_DIR}/dns_test.py)
