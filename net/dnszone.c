@@ -78,14 +78,14 @@ void dnszone_set_network(struct dnszone *z, const struct dnszone_network *n)
         to->n = *n;
 }
 
-/* Names of containers are unique: who had this one has ended, and the keeper is
- * about to notice. */
+/* Names of containers are unique, upper case and lower being two: who had this
+ * one has ended, and the keeper is about to notice. */
 static void zone_retire(struct dnszone *z, const struct dnszone_vm *v)
 {
     for (struct dnszone_node *n = z->hosts; n != NULL; n = n->next) {
         struct dnszone_host *h = host_of(n);
-        if (v->name_count > 0 && h->vm.name_count > 0 &&
-            strcmp(h->vm.name[0], v->name[0]) == 0 &&
+        if (v->container[0] != '\0' &&
+            strcmp(h->vm.container, v->container) == 0 &&
             strcmp(h->vm.id, v->id) != 0)
             h->vm.name_count = 0;
     }

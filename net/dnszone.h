@@ -34,6 +34,7 @@ struct dnszone_vm {
     uint32_t number; /* of the interface */
     uint32_t network;
     char id[LEASE_ID_SIZE]; /* of the container: interfaces of one share it */
+    char container[LEASE_NAME_SIZE]; /* its name as written: unique; or "" */
     unsigned name_count;
     char name[DNSZONE_NAMES_MAX][LEASE_NAME_SIZE]; /* lower case */
     bool has4, has6;

@@ -183,6 +183,7 @@ int keepdns_join(struct keepdns *k, uint32_t vm, const struct lease *l)
                            .egress_count = l->egress_count,
                            .dns_count = l->dns_count};
     memcpy(v.id, l->id, sizeof(v.id));
+    memcpy(v.container, l->name, sizeof(v.container));
     memcpy(v.egress, l->egress, sizeof(v.egress));
     memcpy(v.dns, l->dns, sizeof(v.dns));
     if (store_is_made(&n->w))

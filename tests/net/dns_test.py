@@ -142,6 +142,16 @@ def test_names(box):
     gone(box)
 
 
+def test_case(box):
+    """Two containers whose names differ by case only: neither takes the other's."""
+    create(box, "one")
+    create(box, "two")
+    with named(box, "Web") as first, named(box, "web", "two") as other:
+        assert dig(box, "two", "web") == ("NOERROR", [other.ip])
+        assert dig(box, "one", "web", "-x " + first.ip) == [("NOERROR", [first.ip]), ("NOERROR", ["web.one."])]
+    gone(box)
+
+
 def test_six(box):
     create(box, "--ipv6", "six")
     with named(box, "web", "six") as vm:

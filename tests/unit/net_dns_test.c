@@ -222,6 +222,7 @@ static struct dnszone_vm vm_of(uint32_t number, uint32_t network,
         .number = number, .network = network, .name_count = 1, .has4 = true};
     (void)snprintf(v.id, sizeof(v.id), "%s", id);
     (void)snprintf(v.name[0], sizeof(v.name[0]), "%s", name);
+    (void)snprintf(v.container, sizeof(v.container), "%s", name);
     assert_int_equal(net_addr_parse(ip4, &v.ip4), 0);
     return v;
 }
@@ -286,6 +287,37 @@ static void test_sharing(void **state)
     assert_int_equal(dnszone_find(&z, one, "far", false, out), -ENOENT);
     dnszone_drop_network(&z, 1);
     assert_int_equal(dnszone_find(&z, one, "two", false, out), -ENOENT);
+    dnszone_fini(&z);
+}
+
+/* "Web" and "web" may both run, and both hear to the name in any case. */
+static void test_case(void **state)
+{
+    static struct net_addr out[DNSZONE_ADDRS_MAX];
+    char name[LEASE_NAME_SIZE + STORE_NAME_SIZE];
+    struct dnszone z = {0};
+    (void)state;
+    make_zone(&z);
+    struct dnszone_vm first = vm_of(5, 1, "id5", "web", "10.1.0.5");
+    (void)snprintf(first.container, sizeof(first.container), "Web");
+    dnszone_set_vm(&z, &first);
+    for (uint32_t i = 0; i < 2; i++) { /* the same network, another one */
+        const struct dnszone_vm v =
+            vm_of(6, 1 + i, "id6", "web", i == 0 ? "10.1.0.6" : "10.2.0.6");
+        dnszone_set_vm(&z, &v);
+        const struct dnszone_host *two = ask_as(&z, 1, "10.1.0.3");
+        assert_int_equal(dnszone_find(&z, two, "web", false, out), 2 - i);
+        assert_int_equal(dnszone_reverse(&z, two, &first.ip4, name), 0);
+        assert_string_equal(name, "web.a");
+    }
+    /* The one that is not on a network with names is another container, too. */
+    struct dnszone_vm next = vm_of(7, 3, "id7", "", "10.3.0.7");
+    next.name_count = 0;
+    dnszone_set_vm(&z, &next);
+    assert_int_equal(ask_as(&z, 1, "10.1.0.5")->vm.name_count, 1);
+    (void)snprintf(next.container, sizeof(next.container), "Web");
+    dnszone_set_vm(&z, &next);
+    assert_int_equal(ask_as(&z, 1, "10.1.0.5")->vm.name_count, 0);
     dnszone_fini(&z);
 }
 
@@ -388,6 +420,7 @@ int main(void)
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_reverse),
         cmocka_unit_test(test_sharing),
+        cmocka_unit_test(test_case),
         cmocka_unit_test(test_servers),
         cmocka_unit_test(test_flags),
         cmocka_unit_test(test_files),
