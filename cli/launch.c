@@ -9,8 +9,10 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/auto.h"
 #include "base/err.h"
@@ -161,6 +163,20 @@ static int launch_open_stdin(struct launch *l, const struct run_opts *o,
     return 0;
 }
 
+/* A terminal of somebody else (sudo, su) is one that the monitor, in its user
+ * namespace, cannot open again for itself: here it can be, so that a reader
+ * who stops reading never stops the monitor. */
+static int launch_output(int fd)
+{
+    struct stat st;
+    char path[32];
+    if (fstat(fd, &st) < 0 || st.st_uid == geteuid() || !isatty(fd))
+        return fd;
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    int own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    return own >= 0 ? own : fd;
+}
+
 static int launch_open_stdio(struct launch *l, const struct run_opts *o,
                              struct err *e)
 {
@@ -179,6 +195,8 @@ static int launch_open_stdio(struct launch *l, const struct run_opts *o,
         if (l->null < 0)
             return l->null;
     }
+    l->stdout_fd = o->detach ? l->null : launch_output(STDOUT_FILENO);
+    l->stderr_fd = o->detach ? l->null : launch_output(STDERR_FILENO);
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return err_set(e, -errno, "socketpair: %s", strerror(errno));
@@ -203,8 +221,8 @@ static void launch_fill_config(const struct launch *l, const struct run_opts *o,
         .image_fds = l->image.fds,
         .image_count = l->image.fd_count,
         .stdin_fd = l->stdin_fd,
-        .stdout_fd = o->detach ? l->null : STDOUT_FILENO,
-        .stderr_fd = o->detach ? l->null : STDERR_FILENO,
+        .stdout_fd = l->stdout_fd,
+        .stderr_fd = l->stderr_fd,
         .log_fd = l->vm.log,
         .client_fd = l->monitor_client,
         .listen_fd = l->vm.listen,

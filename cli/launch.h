@@ -25,10 +25,11 @@ struct launch {
     struct network network;
     struct state_vm vm;
     int kvm, kernel, symbols, initrd, phases, null, cpuid;
-    int client;         /* our end of the control channel */
-    int monitor_client; /* the monitor's */
-    int stdin_fd;       /* the monitor's stdin; 0 when it reads ours itself */
-    int stdin_pump;     /* write end, when we read the terminal for it */
+    int client;               /* our end of the control channel */
+    int monitor_client;       /* the monitor's */
+    int stdout_fd, stderr_fd; /* the monitor's */
+    int stdin_fd;   /* the monitor's stdin; 0 when it reads ours itself */
+    int stdin_pump; /* write end, when we read the terminal for it */
     unsigned rows, cols;
     uint64_t memory; /* bytes */
     unsigned vcpus;

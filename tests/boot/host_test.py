@@ -2,11 +2,15 @@
 """host_test.py [CASE...]: real VMs in the surroundings hosts have: an ordinary
 user of the group that owns /dev/kvm (a node of our own in a private /dev),
 one outside it, root without CAP_SYS_RESOURCE, no user namespaces."""
+import fcntl
 import os
+import pty
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 BIN = os.path.abspath(os.environ["LIMPET_BIN"])
@@ -123,6 +127,28 @@ def case_other_user(place):
     p = place.run(as_user(), "oci:" + place.folder + "/image", "true")
     assert p.returncode == 125 and "no permission: add your user to its group (usermod -aG kvm USER)" in p.stderr, p
     assert f"limpet run --accel emulate oci:{place.folder}/image true\n" in p.stderr, p
+
+
+def case_foreign_terminal(place):
+    """A terminal of another user (sudo), whose reader stands still: the monitor
+    still hears, also where it cannot open the terminal for itself."""
+    place.env["LIMPET_ROOT"] = place.folder + "/store"
+    master, slave = pty.openpty()
+    os.fchown(slave, int(UID), int(UID))
+    p = subprocess.Popen(place.command([], "run", "--rm", "oci:" + place.folder + "/image", "yes"), env=place.env,
+                         stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.DEVNULL)
+    waiting, end = -1, time.monotonic() + 60
+    while waiting != (now := fcntl.ioctl(master, termios.FIONREAD, b"1234")) or now == bytes(4):
+        waiting = now
+        assert time.monotonic() < end
+        time.sleep(1)
+    (one,) = os.listdir(place.folder + "/store/vms")
+    with open(f"{place.folder}/store/vms/{one}/lock") as f:
+        os.kill(int(f.read()), signal.SIGTERM)
+    code = p.wait(timeout=60)
+    assert code == 125, code
+    os.close(master)
+    os.close(slave)
 
 
 def case_no_sys_resource(place):
