@@ -24,7 +24,7 @@ struct ctl_ops {
     void (*exited)(struct ctl *c, const struct report *r);
     /* CTL_LOG: text of the guest's kernel, hostile. */
     void (*logged)(struct ctl *c, const char *text, size_t size);
-    /* A slow reader took some output. */
+    /* Some output was written, or none is left. */
     void (*written)(struct ctl *c);
     /* CTL_NET_ADD or CTL_NET_REMOVE of a client: takes `fd` (-1: none). NULL:
      * there is nothing of the kind. */

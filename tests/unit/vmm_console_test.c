@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@ static struct {
     int out[2];
     int client[2];
     unsigned exits;
+    bool drained; /* asked at each on_written() */
     struct report report;
     char log[256];
 } f;
@@ -41,7 +43,8 @@ static void on_exit_frame(struct ctl *c, const struct report *r)
 
 static void on_written(struct ctl *c)
 {
-    (void)c;
+    assert_ptr_equal(c, &f.ctl);
+    f.drained = console_drained(&f.console);
 }
 
 static void on_log(struct ctl *c, const char *text, size_t size)
@@ -164,6 +167,66 @@ static void reader_that_left_does_not_stop_the_guest(void **state)
         driver_put(&f.d[q], i, DRIVER_DATA, 65536, false);
     notify(q);
     assert_int_equal(driver_used(&f.d[q])->idx, 3);
+}
+
+/* All descriptors in one chain over the same `size` bytes of `with`. */
+static void put_long_chain(unsigned q, char with, uint32_t size)
+{
+    memset(gmem_at(&f.mem, gpa(DRIVER_DATA), size), with, size);
+    for (uint16_t i = 0; i < DRIVER_QUEUE_SIZE; i++)
+        *driver_desc(&f.d[q], i) = (struct virtq_desc){
+            DRIVER_DATA, size,
+            i + 1 < DRIVER_QUEUE_SIZE ? VIRTQ_DESC_F_NEXT : 0,
+            (uint16_t)(i + 1)};
+    driver_offer(&f.d[q], 0);
+}
+
+static void a_long_chain_is_written_in_turns(void **state)
+{
+    (void)state;
+    enum { SIZE = 65536, ALL = SIZE * DRIVER_QUEUE_SIZE };
+    static const char line[] = "2000-01-01T00:00:00.000000000Z stdout F \n";
+    unsigned q = VIRTIO_CONSOLE_TXQ(BOOT_PORT_STDIO);
+    struct console_flow *out = &f.console.out[0];
+    int log = memfd_create("log", MFD_CLOEXEC);
+    int turns = 0;
+    out->stream.kind = STREAM_NONE;
+    out->log.fd = log;
+    put_long_chain(q, '\n', SIZE);
+    notify(q);
+    assert_int_equal(driver_used(&f.d[q])->idx, 0);
+    assert_in_range(out->done, 1,
+                    3 * SIZE); /* and what console_drained() did */
+    assert_false(f.drained);
+    for (; !f.drained && turns < ALL; turns++)
+        turn(); /* nobody rings */
+    assert_in_range(turns, 2, 100);
+    assert_int_equal(driver_used(&f.d[q])->idx, 1);
+    assert_int_equal(lseek(log, 0, SEEK_END), ALL * (sizeof(line) - 1));
+    /* Nobody counts lines here, but megabytes are turns, too. */
+    out->log.fd = -1;
+    put_long_chain(q, 'x', 1 << 20);
+    f.drained = false;
+    notify(q);
+    assert_int_equal(driver_used(&f.d[q])->idx, 1);
+    for (turns = 0; !f.drained && turns < ALL; turns++)
+        turn();
+    assert_in_range(turns, 2, DRIVER_QUEUE_SIZE);
+    assert_int_equal(driver_used(&f.d[q])->idx, 2);
+    (void)close(log);
+}
+
+static void control_frames_come_in_short_chains(void **state)
+{
+    (void)state;
+    unsigned q = VIRTIO_CONSOLE_TXQ(BOOT_PORT_CTL);
+    put_long_chain(q, 0, 8192); /* frames of no type */
+    notify(q);
+    assert_int_equal(driver_used(&f.d[q])->idx, 1);
+    put_long_chain(q, 0, 8193);
+    notify(q);
+    assert_int_equal(driver_used(&f.d[q])->idx, 1);
+    assert_true((f.t.status & VIRTIO_STATUS_NEEDS_RESET) != 0);
 }
 
 static void stdin_arrives_then_its_end(void **state)
@@ -421,6 +484,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CONSOLE_TEST(output_waits_for_a_slow_reader),
         CONSOLE_TEST(reader_that_left_does_not_stop_the_guest),
+        CONSOLE_TEST(a_long_chain_is_written_in_turns),
+        CONSOLE_TEST(control_frames_come_in_short_chains),
         CONSOLE_TEST(stdin_arrives_then_its_end),
         CONSOLE_TEST(ports_get_nothing_before_they_are_open),
         CONSOLE_TEST(report_is_collected_without_a_doorbell),

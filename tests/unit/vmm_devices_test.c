@@ -223,6 +223,23 @@ static void disk_refuses_what_is_outside(void **state)
     assert_int_equal(request(f, 77, 0, 512, true), VIRTIO_BLK_S_UNSUPP);
 }
 
+/* The same request many times: each is fine, all of them are a while. */
+static void long_requests_take_turns(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t rings;
+    assert_int_equal(ftruncate(f->disk, 4 << 20), 0);
+    disk(f, false);
+    assert_int_equal(request(f, VIRTIO_BLK_T_IN, 0, 2 << 20, true), 0);
+    for (int i = 0; i < DRIVER_QUEUE_SIZE; i++)
+        driver_offer(&f->d, 0);
+    notify(f);
+    assert_in_range(driver_used(&f->d)->idx, 2, 4);
+    while (read(f->t.bell[0].source.fd, &rings, 8) == 8)
+        notify(f);
+    assert_int_equal(driver_used(&f->d)->idx, 1 + DRIVER_QUEUE_SIZE);
+}
+
 static void readonly_disk_stays_so(void **state)
 {
     struct fixture *f = *state;
@@ -322,6 +339,7 @@ int main(void)
         DEVICE_TEST(rings_outside_ram_need_reset),
         DEVICE_TEST(disk_reads_and_writes),
         DEVICE_TEST(disk_refuses_what_is_outside),
+        DEVICE_TEST(long_requests_take_turns),
         DEVICE_TEST(readonly_disk_stays_so),
         DEVICE_TEST(disk_without_status_byte_needs_reset),
         DEVICE_TEST(disk_of_odd_size_is_refused),

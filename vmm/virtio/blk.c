@@ -17,6 +17,8 @@
 #define BLK_BUDGET 64 /* requests before other sources get a turn */
 /* Data of one request: more would only keep the device thread busy. */
 #define BLK_DATA_MAX (UINT64_C(64) << 20)
+/* Bytes before other sources get a turn; one request may pass over it. */
+#define BLK_TURN (INT64_C(4) << 20)
 
 /* The file with byte *at of the disk; *at becomes its offset in there. */
 static const struct virtio_blk_part *part_of(const struct virtio_blk *b,
@@ -114,8 +116,9 @@ static void blk_notify(struct virtio_dev *vd, uint16_t qi)
     struct virtio_blk *b = (struct virtio_blk *)vd;
     struct virtq *q = &vd->queue[qi];
     struct virtq_chain c;
+    int64_t bytes = BLK_TURN;
     int budget = BLK_BUDGET;
-    while (budget-- > 0) {
+    while (bytes > 0 && budget-- > 0) {
         int got = virtq_pop(q, &c);
         struct virtio_blk_req r;
         if (got == 0 && !virtq_arm(q))
@@ -131,8 +134,9 @@ static void blk_notify(struct virtio_dev *vd, uint16_t qi)
         (void)virtq_copy_in(&c, c.in_size - 1, &status, 1);
         bool data = r.type == VIRTIO_BLK_T_IN;
         virtq_push(q, &c, data ? (uint32_t)c.in_size : 1);
+        bytes -= (int64_t)(c.out_size + c.in_size);
     }
-    if (budget < 0)
+    if (bytes <= 0 || budget < 0)
         virtio_kick(vd, qi);
     virtio_signal(vd, qi);
 }

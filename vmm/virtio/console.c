@@ -14,8 +14,13 @@
 
 /* Chains handled before other sources get a turn. */
 #define CONSOLE_BUDGET 128
-/* Bytes per system call on a stream: a file would move any amount at once. */
+/* Bytes per system call on a stream: a file would move any amount at once.
+ * After as many others get a turn: a chain may name the same RAM 64 times. */
 #define CONSOLE_CHUNK (UINT64_C(1) << 20)
+/* The same where a log is written, which takes a call for each line. */
+#define CONSOLE_LOG_CHUNK (UINT64_C(32) << 10)
+/* Bytes of a chain of control frames; no driver of ours or Linux's has more. */
+#define CONSOLE_FRAMES_MAX (UINT64_C(64) << 10)
 
 _Static_assert(VIRTIO_CONSOLE_QUEUES(BOOT_PORT_COUNT) <= VIRTIO_QUEUES_MAX,
                "queues of all ports");
@@ -68,14 +73,15 @@ static void log_output(const struct console_flow *f, uint64_t size)
     }
 }
 
-/* Write on; false when the reader is slow. */
-static bool out_write(struct console_flow *f)
+/* Write on while *bytes are left; false when the reader is slow. */
+static bool out_write(struct console_flow *f, int64_t *bytes)
 {
+    const uint64_t chunk = f->log.fd < 0 ? CONSOLE_CHUNK : CONSOLE_LOG_CHUNK;
     struct iovec part[VIRTQ_IOV_MAX];
-    while (f->done < f->chain.out_size) {
+    while (*bytes > 0 && f->done < f->chain.out_size) {
         uint64_t left = f->chain.out_size - f->done;
-        if (left > CONSOLE_CHUNK)
-            left = CONSOLE_CHUNK;
+        if (left > chunk)
+            left = chunk;
         unsigned n = virtq_slice(f->chain.iov, f->chain.out, f->done, left,
                                  part, VIRTQ_IOV_MAX);
         ssize_t put =
@@ -90,6 +96,7 @@ static bool out_write(struct console_flow *f)
         }
         log_output(f, (uint64_t)put);
         f->done += (uint64_t)put;
+        *bytes -= put;
     }
     return true;
 }
@@ -97,17 +104,25 @@ static bool out_write(struct console_flow *f)
 static void out_run(struct console_flow *f)
 {
     struct virtio_dev *vd = &f->console->vd;
+    int64_t bytes = f->log.fd < 0 ? CONSOLE_CHUNK : CONSOLE_LOG_CHUNK;
     int budget = CONSOLE_BUDGET;
-    while (budget-- > 0 && flow_take(f)) {
-        if (!out_write(f)) {
+    while (bytes > 0 && budget-- > 0 && flow_take(f)) {
+        if (!out_write(f, &bytes)) {
             loop_want(f->console->loop, &f->source, EPOLLOUT);
             break;
         }
-        flow_give(f, 0);
+        if (f->done == f->chain.out_size)
+            flow_give(f, 0);
     }
-    if (budget < 0)
+    if (bytes <= 0 || budget < 0)
         virtio_kick(vd, f->queue);
     virtio_signal(vd, f->queue);
+}
+
+static void out_turn(struct console_flow *f)
+{
+    out_run(f);
+    f->console->peer->ops->written(f->console->peer);
 }
 
 static void out_ready(struct loop_source *s, uint32_t events)
@@ -115,8 +130,7 @@ static void out_ready(struct loop_source *s, uint32_t events)
     (void)events;
     struct console_flow *f = (struct console_flow *)s;
     loop_want(f->console->loop, s, 0);
-    out_run(f);
-    f->console->peer->ops->written(f->console->peer);
+    out_turn(f);
 }
 
 bool console_drained(struct virtio_console *c)
@@ -174,13 +188,15 @@ static void frames_from_guest(struct virtio_console *c)
     int got = 0;
     while (budget-- > 0) {
         got = virtq_pop(q, &chain);
+        if (got == 1 && chain.out_size > CONSOLE_FRAMES_MAX)
+            got = -EPROTO;
         if (got < 0 || (got == 0 && !virtq_arm(q)))
             break;
         if (got == 0)
             continue;
         uint8_t part[CTL_FRAME_MAX];
         uint64_t off = 0;
-        for (size_t n; off < UINT32_MAX; off += n) {
+        for (size_t n; off < chain.out_size; off += n) {
             n = virtq_copy_out(&chain, off, part, sizeof(part));
             if (n == 0)
                 break;
@@ -338,8 +354,8 @@ static void console_notify(struct virtio_dev *vd, uint16_t qi)
         if (!c->in.finished)
             loop_want(c->loop, &c->in.source, EPOLLIN);
         break;
-    case VIRTIO_CONSOLE_TXQ(BOOT_PORT_STDIO): out_run(&c->out[0]); break;
-    case VIRTIO_CONSOLE_TXQ(BOOT_PORT_STDERR): out_run(&c->out[1]); break;
+    case VIRTIO_CONSOLE_TXQ(BOOT_PORT_STDIO): out_turn(&c->out[0]); break;
+    case VIRTIO_CONSOLE_TXQ(BOOT_PORT_STDERR): out_turn(&c->out[1]); break;
     case VIRTIO_CONSOLE_CTL_RXQ: events_to_guest(c); break;
     case VIRTIO_CONSOLE_CTL_TXQ: events_from_guest(c); break;
     case VIRTIO_CONSOLE_RXQ(BOOT_PORT_CTL): frames_to_guest(c); break;

@@ -26,7 +26,7 @@ struct console_peer_ops {
     void (*stdin_eof)(struct console_peer *p, uint64_t sent);
     /* There is room again for console_send(). */
     void (*writable)(struct console_peer *p);
-    /* A slow reader took some output. */
+    /* Some output was written, or none is left. */
     void (*written)(struct console_peer *p);
 };
 
