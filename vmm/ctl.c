@@ -2,6 +2,7 @@
 /* Control frames between guest, monitor and clients. */
 #include "vmm/ctl.h"
 
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -173,14 +174,20 @@ static int client_recv(int from, struct client_frame *f, int flags)
 }
 
 /* Leave room for our own CTL_STDIN_EOF; wait while the guest is slow. But a
- * guest that reads nothing keeps no interface by that. */
-static bool client_must_wait(const struct ctl_client *cl)
+ * guest that reads nothing keeps neither an interface by that, nor the place
+ * of a client that has gone. Then nothing is to be done now. */
+static bool client_must_wait(struct ctl_client *cl)
 {
     const struct virtio_console *v = cl->ctl->console;
     struct client_frame f;
-    return sizeof(v->pending) - v->pending_size < (size_t)2 * CTL_FRAME_MAX &&
-           (client_recv(cl->source.fd, &f, MSG_PEEK) != 1 ||
-            f.h.type != CTL_NET_REMOVE);
+    if (sizeof(v->pending) - v->pending_size >= (size_t)2 * CTL_FRAME_MAX)
+        return false;
+    int code = client_recv(cl->source.fd, &f, MSG_PEEK);
+    if (code < 0 || (code == 1 && f.h.type == CTL_NET_REMOVE))
+        return false;
+    if (code == 1)
+        loop_want(cl->ctl->loop, &cl->source, 0);
+    return true;
 }
 
 static void client_ready(struct loop_source *s, uint32_t events)
@@ -189,10 +196,8 @@ static void client_ready(struct loop_source *s, uint32_t events)
     struct ctl_client *cl = (struct ctl_client *)s;
     struct ctl *c = cl->ctl;
     struct client_frame f;
-    if (client_must_wait(cl)) {
-        loop_want(c->loop, s, 0);
+    if (client_must_wait(cl))
         return;
-    }
     int code = client_recv(s->fd, &f, 0);
     if (code == 0)
         return;
@@ -209,18 +214,40 @@ static void client_ready(struct loop_source *s, uint32_t events)
     }
 }
 
+/* It waits for the guest (client_must_wait) and has gone meanwhile. */
+static bool client_left(const struct ctl_client *cl)
+{
+    struct pollfd p = {.fd = cl->source.fd};
+    const struct timespec now = {0};
+    return cl->source.events == 0 && ppoll(&p, 1, &now, NULL) > 0 &&
+           (p.revents & POLLHUP) != 0;
+}
+
+/* A free place, or one of a client that has left: what it said last is lost
+ * then. NULL: there is none. */
+static struct ctl_client *client_place(struct ctl *c)
+{
+    for (unsigned i = 0; i < CTL_CLIENTS_MAX; i++)
+        if (!c->client[i].used)
+            return &c->client[i];
+    for (unsigned i = 0; i < CTL_CLIENTS_MAX; i++) {
+        if (client_left(&c->client[i])) {
+            client_drop(&c->client[i]);
+            return &c->client[i];
+        }
+    }
+    return NULL;
+}
+
 static int client_add(struct ctl *c, int fd, struct err *e)
 {
-    for (unsigned i = 0; i < CTL_CLIENTS_MAX; i++) {
-        struct ctl_client *cl = &c->client[i];
-        if (cl->used)
-            continue;
-        *cl = (struct ctl_client){.ctl = c, .used = true};
-        cl->source.fd = fd;
-        cl->source.ready = client_ready;
-        return loop_add(c->loop, &cl->source, EPOLLIN, e);
-    }
-    return err_set(e, -EMFILE, "too many control clients");
+    struct ctl_client *cl = client_place(c);
+    if (cl == NULL)
+        return err_set(e, -EMFILE, "too many control clients");
+    *cl = (struct ctl_client){.ctl = c, .used = true};
+    cl->source.fd = fd;
+    cl->source.ready = client_ready;
+    return loop_add(c->loop, &cl->source, EPOLLIN, e);
 }
 
 static void listener_ready(struct loop_source *s, uint32_t events)

@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "abi/virtio_console.h"
@@ -29,7 +30,8 @@ static struct {
     int out[2];
     int client[2];
     unsigned exits;
-    bool drained; /* asked at each on_written() */
+    unsigned asked; /* for networks */
+    bool drained;   /* asked at each on_written() */
     struct report report;
     char log[256];
 } f;
@@ -54,10 +56,22 @@ static void on_log(struct ctl *c, const char *text, size_t size)
     memcpy(f.log, text, size);
 }
 
+static void on_net_asked(struct ctl *c, const struct ctl_client *from,
+                         const struct ctl_header *h, int fd)
+{
+    assert_ptr_equal(c, &f.ctl);
+    assert_true(from->used);
+    assert_int_equal(h->type, CTL_NET_REMOVE);
+    assert_int_equal(fd, -1);
+    f.asked++;
+}
+
 static int setup(void **state)
 {
-    static const struct ctl_ops ops = {
-        .exited = on_exit_frame, .logged = on_log, .written = on_written};
+    static const struct ctl_ops ops = {.exited = on_exit_frame,
+                                       .logged = on_log,
+                                       .written = on_written,
+                                       .net_asked = on_net_asked};
     struct err e;
     struct console_streams streams = {.log_fd = -1};
     struct virtq_place place[QUEUES];
@@ -378,6 +392,47 @@ static void clients_wait_while_the_guest_is_slow(void **state)
     assert_true(got > 0);
 }
 
+/* More clients than there are places, while the guest reads nothing. */
+static void clients_that_left_keep_no_place(void **state)
+{
+    (void)state;
+    const struct {
+        struct ctl_header h;
+        struct ctl_signal s;
+    } m = {{CTL_SIGNAL, sizeof(struct ctl_signal)}, {.signo = 10}};
+    const struct {
+        struct ctl_header h;
+        struct ctl_net_slot s;
+    } net = {{CTL_NET_REMOVE, sizeof(struct ctl_net_slot)}, {.slot = 0}};
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    socklen_t size = sizeof(at);
+    struct err e;
+    int listener =
+        socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(listener, (void *)&at, sizeof(at.sun_family)), 0);
+    assert_int_equal(getsockname(listener, (void *)&at, &size), 0);
+    assert_int_equal(listen(listener, 4), 0);
+    assert_int_equal(ctl_attach(&f.ctl, -1, listener, &e), 0);
+    while (send(f.client[0], &m, sizeof(m), MSG_DONTWAIT) > 0)
+        turn();
+    for (unsigned i = 0; i < 4 * CTL_CLIENTS_MAX; i++) {
+        const void *what = i % 3 == 0 ? (const void *)&m : &net;
+        const size_t length = i % 3 == 0 ? sizeof(m) : sizeof(net);
+        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        unsigned asked = f.asked;
+        assert_int_equal(connect(fd, (void *)&at, size), 0);
+        turn();
+        if (i % 3 != 2) /* the third says nothing */
+            assert_int_equal(send(fd, what, length, 0), length);
+        turn();
+        assert_int_equal(f.asked, asked + (i % 3 == 1));
+        (void)close(fd);
+        turn();
+    }
+    assert_true(f.ctl.client[0].used); /* it is still there */
+    (void)close(listener);
+}
+
 static void control_queue_answers_a_stock_driver(void **state)
 {
     (void)state;
@@ -494,6 +549,7 @@ int main(void)
         CONSOLE_TEST(notices_are_passed_on_but_not_for_ever),
         CONSOLE_TEST(client_signals_reach_the_guest),
         CONSOLE_TEST(clients_wait_while_the_guest_is_slow),
+        CONSOLE_TEST(clients_that_left_keep_no_place),
         CONSOLE_TEST(control_queue_answers_a_stock_driver),
     };
     (void)signal(SIGPIPE, SIG_IGN);
