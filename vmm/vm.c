@@ -51,12 +51,17 @@ static void deliver(struct vm *v)
     v->loop.stop = true;
 }
 
+static void report_failure(struct vm *v, uint32_t code, const char *why)
+{
+    if (v->exiting)
+        return; /* the guest's own report is better */
+    klog_write(&v->klog, why, strlen(why));
+    report_monitor(&v->report, code, why);
+}
+
 static void fail(struct vm *v, uint32_t code, const char *why)
 {
-    if (!v->exiting) { /* else the guest's own report is better */
-        klog_write(&v->klog, why, strlen(why));
-        report_monitor(&v->report, code, why);
-    }
+    report_failure(v, code, why);
     deliver(v);
 }
 
@@ -66,21 +71,26 @@ static void finish_if_drained(struct vm *v)
         deliver(v);
 }
 
-/* The guest's last words are in the log already; its report may still be in
- * the queue. Nothing runs in there any more. */
-static void guest_ended(struct vm *v, const char *why)
+/* The guest's last words are in the log already; its report and output may
+ * still be in the queues. Nothing is to run in there any more: if a CPU does,
+ * nothing that it adds counts. */
+static void guest_off(struct vm *v)
 {
     v->off = true;
     klog_flush(&v->klog);
     console_collect(&v->console);
-    if (v->exiting) {
-        finish_if_drained(v);
-    } else if (v->klog.panic[0] != '\0') {
+    console_end(&v->console);
+}
+
+static void guest_ended(struct vm *v, const char *why)
+{
+    guest_off(v);
+    if (!v->exiting && v->klog.panic[0] != '\0')
         report_panic(&v->report, EXIT_FAILED, v->klog.panic);
-        deliver(v);
-    } else {
-        fail(v, EXIT_FAILED, why);
-    }
+    else
+        report_failure(v, EXIT_FAILED, why);
+    v->exiting = true;
+    finish_if_drained(v);
 }
 
 static void powered_off(struct vm *v)
@@ -221,7 +231,10 @@ static void vcpu_failed(struct vm *v, const struct vcpu *cpu)
                        file);
     else
         (void)snprintf(why, sizeof(why), "%.250s", cpu->failure.msg);
-    fail(v, EXIT_FAILED, why);
+    guest_off(v);
+    report_failure(v, EXIT_FAILED, why);
+    v->exiting = true;
+    finish_if_drained(v);
 }
 
 static void serve(struct vm *v, struct vcpu *cpu)
@@ -245,7 +258,7 @@ static void requests_ready(struct loop_source *s, uint32_t events)
     uint64_t count;
     ssize_t n = read(s->fd, &count, sizeof(count));
     (void)n;
-    for (unsigned i = 0; i < v->vcpu_count && !v->loop.stop; i++) {
+    for (unsigned i = 0; i < v->vcpu_count && !v->loop.stop && !v->off; i++) {
         struct vcpu *cpu = &v->vcpu[i];
         enum vcpu_state state = __atomic_load_n(&cpu->state, __ATOMIC_ACQUIRE);
         if (state == VCPU_ASKING)

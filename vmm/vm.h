@@ -57,7 +57,7 @@ struct vm {
     unsigned spare_count; /* behind them: lines and doorbells only */
     struct plug plug;
     bool off;     /* the guest has ended: no CPU goes on */
-    bool exiting; /* the guest has reported; output is being drained */
+    bool exiting; /* `report` is set; output is being drained */
     bool delivered;
     struct report report;
 };

@@ -183,6 +183,32 @@ static void reader_that_left_does_not_stop_the_guest(void **state)
     assert_int_equal(driver_used(&f.d[q])->idx, 3);
 }
 
+static void the_end_waits_for_what_was_there(void **state)
+{
+    (void)state;
+    unsigned q = VIRTIO_CONSOLE_TXQ(BOOT_PORT_STDIO);
+    static char text[65536];
+    size_t got = 0;
+    memset(gmem_at(&f.mem, gpa(DRIVER_DATA), 65536), 'x', 65536);
+    for (uint16_t i = 0; i < 3; i++)
+        driver_put(&f.d[q], i, DRIVER_DATA, 65536, false);
+    console_end(&f.console);
+    assert_false(console_drained(&f.console));
+    driver_put(&f.d[q], 3, DRIVER_DATA, 65536, false); /* too late */
+    console_end(&f.console);
+    for (int i = 0; !f.drained && i < 1000; i++) {
+        ssize_t n = read(f.out[0], text, sizeof(text));
+        got += n > 0 ? (size_t)n : 0;
+        turn();
+    }
+    assert_true(f.drained);
+    assert_int_equal(fcntl(f.out[0], F_SETFL, O_NONBLOCK), 0);
+    for (ssize_t n; (n = read(f.out[0], text, sizeof(text))) > 0;)
+        got += (size_t)n;
+    assert_int_equal(got, 3 * sizeof(text));
+    assert_int_equal(driver_used(&f.d[q])->idx, 3);
+}
+
 /* All descriptors in one chain over the same `size` bytes of `with`. */
 static void put_long_chain(unsigned q, char with, uint32_t size)
 {
@@ -539,6 +565,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CONSOLE_TEST(output_waits_for_a_slow_reader),
         CONSOLE_TEST(reader_that_left_does_not_stop_the_guest),
+        CONSOLE_TEST(the_end_waits_for_what_was_there),
         CONSOLE_TEST(a_long_chain_is_written_in_turns),
         CONSOLE_TEST(control_frames_come_in_short_chains),
         CONSOLE_TEST(stdin_arrives_then_its_end),

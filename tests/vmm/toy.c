@@ -425,6 +425,24 @@ static void do_reset(void)
     toy_leave(CTL_EXITED, collect(q) == 32 ? 0 : 1);
 }
 
+/* Three buffers of output that nobody waits for; then the end. */
+static void do_full(const char *how)
+{
+    struct device *d = find(VIRTIO_ID_CONSOLE);
+    struct queue *q = &d->queue[VIRTIO_CONSOLE_TXQ(BOOT_PORT_STDIO)];
+    memset(text, 'x', sizeof(text));
+    for (uint16_t i = 0; i < 3; i++)
+        q->desc[i] = (struct virtq_desc){toy_gpa_of(text), sizeof(text),
+                                         i < 2 ? VIRTQ_DESC_F_NEXT : 0,
+                                         (uint16_t)(i + 1)};
+    offer(d, q, 3);
+    if (same(how, "crash"))
+        toy_crash();
+    if (same(how, "panic"))
+        say("toy: kernel panic: full\n");
+    call(BOOT_CALL_POWEROFF, 0);
+}
+
 static void run(const char *what, const char *arg)
 {
     uint64_t n = number(arg);
@@ -465,6 +483,8 @@ static void run(const char *what, const char *arg)
     } else if (same(what, "last_words")) {
         say("toy: kernel panic: tired\ntoy: good bye\n");
         call(BOOT_CALL_POWEROFF, 0);
+    } else if (same(what, "full")) {
+        do_full(arg);
     } else if (same(what, "poweroff")) {
         call(BOOT_CALL_POWEROFF, 0);
     } else if (same(what, "crash")) {

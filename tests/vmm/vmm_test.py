@@ -266,6 +266,20 @@ def case_poweroff():
     assert vm.text().count("tired") == 1, vm.text()
 
 
+def case_output_before_the_end():
+    """However it ended, a slow reader gets what was written before."""
+    for how, status, kind, code in (("panic", 0, "panic", 125),
+                                    ("poweroff", 125, "monitor", 125),
+                                    ("crash", 0 if ARM else 125,
+                                     "panic" if ARM else "monitor",
+                                     4 if ARM else 125)):
+        vm, out, _ = run("full", how)
+        # The pipe is full, and the guest is gone or waits for a reader.
+        time.sleep(0.3)
+        assert slurp(out) == b"x" * 3 * 65536, how
+        ends(vm, status, kind, code)
+
+
 def case_panic_symbols():
     vm, _, _ = run("panic", symbols=TOY)
     ends(vm, 0, "panic", 1)

@@ -41,12 +41,16 @@ static bool flow_take(struct console_flow *f)
 {
     struct virtq *q = queue_of(f);
     while (!f->held) {
+        if (f->ending && f->left == 0)
+            return false;
         int got = virtq_pop(q, &f->chain);
         if (got < 0)
             virtio_fail(&f->console->vd, f->queue);
         if (got < 0 || (got == 0 && !virtq_arm(q)))
             return false;
         f->held = got == 1;
+        if (f->ending && f->held)
+            f->left--;
         f->done = 0;
     }
     return true;
@@ -133,6 +137,16 @@ static void out_ready(struct loop_source *s, uint32_t events)
     out_turn(f);
 }
 
+void console_end(struct virtio_console *c)
+{
+    for (unsigned i = 0; i < ARRAY_COUNT(c->out); i++) {
+        struct console_flow *f = &c->out[i];
+        uint16_t waiting = virtq_waiting(queue_of(f));
+        f->left = f->ending && f->left < waiting ? f->left : waiting;
+        f->ending = true;
+    }
+}
+
 bool console_drained(struct virtio_console *c)
 {
     bool done = true;
@@ -140,7 +154,8 @@ bool console_drained(struct virtio_console *c)
         struct console_flow *f = &c->out[i];
         out_run(f);
         struct virtq *q = queue_of(f);
-        done = done && !f->held && (q->broken || !virtq_arm(q));
+        bool last = f->ending && f->left == 0;
+        done = done && !f->held && (last || q->broken || !virtq_arm(q));
     }
     return done;
 }

@@ -50,6 +50,8 @@ struct console_flow {
     uint16_t queue;
     bool held;     /* `chain` is taken and not yet given back */
     bool finished; /* end of file, or the reader is gone */
+    bool ending;   /* only `left` chains are still taken */
+    uint16_t left;
     uint64_t done; /* bytes of `chain` already written */
     uint64_t total;
     struct virtq_chain chain;
@@ -81,6 +83,9 @@ bool console_send(struct virtio_console *c, const void *frame, size_t size);
 /* Take the control frames that are there, whether or not their doorbell has
  * been heard. */
 void console_collect(struct virtio_console *c);
+
+/* Take no output that the guest adds from now on. */
+void console_end(struct virtio_console *c);
 
 /* Take what the guest has put in the output queues; true when all of it has
  * been written or has nobody left to read it. */

@@ -100,6 +100,14 @@ int virtq_pop(struct virtq *q, struct virtq_chain *c)
     return 1;
 }
 
+uint16_t virtq_waiting(const struct virtq *q)
+{
+    if (!q->ready || q->broken)
+        return 0;
+    uint16_t idx = __atomic_load_n(&q->avail->idx, __ATOMIC_ACQUIRE);
+    return (uint16_t)(idx - q->last_avail);
+}
+
 void virtq_stage(struct virtq *q, uint16_t head, uint32_t written)
 {
     if (!q->ready)

@@ -59,6 +59,9 @@ void virtq_stop(struct virtq *q);
  */
 int virtq_pop(struct virtq *q, struct virtq_chain *c);
 
+/* Chains that virtq_pop() could take now. */
+uint16_t virtq_waiting(const struct virtq *q);
+
 /* Give a chain back, `written` bytes of it filled. */
 void virtq_push(struct virtq *q, const struct virtq_chain *c, uint32_t written);
 
