@@ -282,6 +282,7 @@ static int watch_signals(struct vm *v, struct err *e)
 {
     sigset_t set;
     (void)signal(SIGPIPE, SIG_IGN); /* NOLINT(bugprone-unused-return-value) */
+    (void)signal(SIGXFSZ, SIG_IGN); /* NOLINT(bugprone-unused-return-value) */
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);

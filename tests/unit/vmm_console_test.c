@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "abi/virtio_console.h"
 #include "abi/virtio_mmio.h"
 
+#include "base/log.h"
 #include "tests/unit/vmm_driver.h"
 #include "vmm/ctl.h"
 #include "vmm/report.h"
@@ -181,6 +183,40 @@ static void reader_that_left_does_not_stop_the_guest(void **state)
         driver_put(&f.d[q], i, DRIVER_DATA, 65536, false);
     notify(q);
     assert_int_equal(driver_used(&f.d[q])->idx, 3);
+}
+
+static void a_full_disk_does_not_end_the_output(void **state)
+{
+    (void)state;
+    unsigned q = VIRTIO_CONSOLE_TXQ(BOOT_PORT_STDIO);
+    struct console_flow *out = &f.console.out[0];
+    char said[256] = "";
+    int file = memfd_create("file", MFD_CLOEXEC);
+    int says[2];
+    struct rlimit old;
+    assert_int_equal(pipe(says), 0);
+    log_init(says[1], LOG_WARN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    const struct rlimit small = {50000, old.rlim_max};
+    out->stream = (struct stream){.kind = STREAM_FILE, .fd = file};
+    for (uint16_t i = 0; i < 3; i++)
+        driver_put(&f.d[q], i, DRIVER_DATA, 40000, false);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    notify(q);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_int_equal(driver_used(&f.d[q])->idx, 3);
+    assert_int_equal(lseek(file, 0, SEEK_END), 50000);
+    driver_put(&f.d[q], 3, DRIVER_DATA, 10000, false);
+    notify(q);
+    assert_int_equal(driver_used(&f.d[q])->idx, 4);
+    assert_int_equal(lseek(file, 0, SEEK_END), 60000);
+    assert_true(read(says[0], said, sizeof(said) - 1) > 0);
+    assert_non_null(strstr(said, "stdout: "));
+    assert_int_equal(strlen(said), strcspn(said, "\n") + 1); /* once */
+    log_init(STDERR_FILENO, LOG_WARN);
+    (void)close(says[0]);
+    (void)close(says[1]);
+    (void)close(file);
 }
 
 static void the_end_waits_for_what_was_there(void **state)
@@ -565,6 +601,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CONSOLE_TEST(output_waits_for_a_slow_reader),
         CONSOLE_TEST(reader_that_left_does_not_stop_the_guest),
+        CONSOLE_TEST(a_full_disk_does_not_end_the_output),
         CONSOLE_TEST(the_end_waits_for_what_was_there),
         CONSOLE_TEST(a_long_chain_is_written_in_turns),
         CONSOLE_TEST(control_frames_come_in_short_chains),
@@ -580,5 +617,6 @@ int main(void)
         CONSOLE_TEST(control_queue_answers_a_stock_driver),
     };
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,7 @@ add_custom_command(OUTPUT ${toy}
     ${CMAKE_SOURCE_DIR}/abi/boot.h ${CMAKE_SOURCE_DIR}/abi/ctl.h)
 add_custom_target(vmm_toy ALL DEPENDS ${toy})
 
-set(toy_cases hello exit_codes stdin_echo slow_stdout big_output cri_log cpus
+set(toy_cases hello exit_codes stdin_echo slow_stdout big_output full_file cri_log cpus
   interrupts rng disk image_window damaged_image reset hostile crash poweroff
   output_before_the_end
   panic_symbols clients sigterm bad_config bad_kernel does_not_fit too_many_cpus

@@ -4,6 +4,7 @@ Several cases: one TAP line each."""
 import fcntl
 import json
 import os
+import resource
 import signal
 import socket
 import struct
@@ -144,6 +145,19 @@ def case_big_output():
         vm, _, _ = run("big", "512", stdout=f.fileno())
         ends(vm, 0, "exited", 0)
         assert f.seek(0, 2) == 512 * 65536
+
+
+def case_full_file():
+    """A file that takes no more: said once, and the guest goes on."""
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    with tempfile.TemporaryFile() as f:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100000, old[1]))
+        vm, _, _ = run("big", "8", stdout=f.fileno())
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        ends(vm, 0, "exited", 0)
+        assert f.seek(0, 2) == 100000
+        assert vm.text().count("output is lost") == 1, vm.text()
 
 
 def case_cri_log():

@@ -11,6 +11,7 @@
 
 #include "base/auto.h"
 #include "base/err.h"
+#include "base/log.h"
 
 /* Chains handled before other sources get a turn. */
 #define CONSOLE_BUDGET 128
@@ -51,6 +52,7 @@ static bool flow_take(struct console_flow *f)
         f->held = got == 1;
         if (f->ending && f->held)
             f->left--;
+        f->skipped = false;
         f->done = 0;
     }
     return true;
@@ -77,6 +79,19 @@ static void log_output(const struct console_flow *f, uint64_t size)
     }
 }
 
+/* Nobody reads any more: as a closed pipe would, it takes everything. But a
+ * disk that is full now may have room later. */
+static void out_failed(struct console_flow *f, int error)
+{
+    f->skipped = true;
+    f->finished =
+        error == EPIPE || error == ECONNRESET || error == EIO || error == EBADF;
+    if (!f->finished && !f->warned) {
+        f->warned = true;
+        log_warn("%s: %s: output is lost", f->log.name, strerror(error));
+    }
+}
+
 /* Write on while *bytes are left; false when the reader is slow. */
 static bool out_write(struct console_flow *f, int64_t *bytes)
 {
@@ -88,14 +103,15 @@ static bool out_write(struct console_flow *f, int64_t *bytes)
             left = chunk;
         unsigned n = virtq_slice(f->chain.iov, f->chain.out, f->done, left,
                                  part, VIRTQ_IOV_MAX);
-        ssize_t put =
-            f->finished ? (ssize_t)left : stream_write(&f->stream, part, n);
+        ssize_t put = f->finished || f->skipped
+                          ? (ssize_t)left
+                          : stream_write(&f->stream, part, n);
         if (put == -EAGAIN)
             return false;
         if (put == -EINTR)
             continue;
-        if (put < 0) { /* nobody reads any more: as a closed pipe would */
-            f->finished = true;
+        if (put < 0) {
+            out_failed(f, (int)-put);
             continue;
         }
         log_output(f, (uint64_t)put);

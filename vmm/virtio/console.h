@@ -50,6 +50,8 @@ struct console_flow {
     uint16_t queue;
     bool held;     /* `chain` is taken and not yet given back */
     bool finished; /* end of file, or the reader is gone */
+    bool skipped;  /* the rest of `chain` cannot be written */
+    bool warned;   /* that this happens */
     bool ending;   /* only `left` chains are still taken */
     uint16_t left;
     uint64_t done; /* bytes of `chain` already written */
