@@ -10,6 +10,9 @@ foreach(name ${vmm_tests})
   add_test(NAME unit_vmm_${name} COMMAND vmm_${name}_test)
   set_tests_properties(unit_vmm_${name} PROPERTIES TIMEOUT 120)
 endforeach()
+if(TARGET vmm_net_test)
+  target_link_options(vmm_net_test PRIVATE -Wl,--wrap=readv)
+endif()
 
 # The x86-64 boot protocol of Linux, and ACPI.
 if(LIMPET_ARCH STREQUAL x86_64)

@@ -6,6 +6,7 @@
  *   driver (rings) <-> virtio_net <-> tap t0 <-> packet socket
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
@@ -37,7 +38,23 @@ struct fixture {
     uint16_t seen[2]; /* used->idx so far */
     int ours;
     int peer;
+    enum virtio_net_offload offload;
 };
+
+static int read_errors; /* readv() takes a frame and says EINVAL */
+
+ssize_t __real_readv(int fd, const struct iovec *iov, int count);
+ssize_t __wrap_readv(int fd, const struct iovec *iov, int count);
+
+ssize_t __wrap_readv(int fd, const struct iovec *iov, int count)
+{
+    ssize_t n = __real_readv(fd, iov, count);
+    if (n < 0 || read_errors == 0)
+        return n;
+    read_errors--;
+    errno = EINVAL;
+    return -1;
+}
 
 static int setup(void **state)
 {
@@ -77,7 +94,8 @@ static void start(struct fixture *f, enum virtio_net_frames frames,
                                          .mac = {2, 0, 0, 0, 0, 1},
                                          .mtu = mtu,
                                          .rate = rate,
-                                         .uso = true};
+                                         .uso = true,
+                                         .offload = f->offload};
     struct virtq_place place[VIRTIO_QUEUES_MAX] = {0};
     struct err e;
     place[RXQ] = f->d[RXQ].place;
@@ -328,6 +346,34 @@ static void a_peer_that_goes_takes_the_link_down(void **state)
     }
 }
 
+static void a_packet_the_tap_refuses_costs_only_itself(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t frame[100] = {0};
+    int pair[2];
+    assert_int_equal(
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+    f->ours = pair[0]; /* behaves as a tap once it is set up */
+    f->peer = pair[1];
+    f->offload = VIRTIO_NET_OFFLOAD_NONE;
+    start(f, VIRTIO_NET_TAP, 1500, 0);
+    put_buffers(f, 0, 2, 2048);
+    notify(f, RXQ);
+    read_errors = 1;
+    for (uint8_t i = 1; i <= 2; i++) {
+        frame[HEADER] = i;
+        assert_int_equal(send(f->peer, frame, sizeof(frame), 0), sizeof(frame));
+    }
+    while (pump(f, 0) > 0)
+        ;
+    assert_int_equal(read_errors, 0);
+    assert_int_equal(link_status(f), 1);
+    struct virtq_used_elem el = used(f, RXQ);
+    assert_int_equal(el.len, sizeof(frame));
+    assert_int_equal(data_at(f, el.id)[HEADER], 2);
+    assert_int_equal(used(f, RXQ).id, NONE);
+}
+
 static void a_stream_out_of_step_is_the_end_of_it(void **state)
 {
     struct fixture *f = *state;
@@ -512,6 +558,7 @@ int main(void)
         CASE(streams_are_framed),
         CASE(a_slow_stream_gets_everything),
         CASE(a_peer_that_goes_takes_the_link_down),
+        CASE(a_packet_the_tap_refuses_costs_only_itself),
         CASE(a_stream_out_of_step_is_the_end_of_it),
         CASE(a_rate_holds_frames_back_and_lets_them_go),
         CASE(buckets_fill_with_time),

@@ -93,7 +93,9 @@ static ssize_t tap_read(const struct virtio_net *n, const struct iovec *iov,
         return got <= (ssize_t)HEADER ? 0 : got;
     if (errno == EAGAIN)
         return -EAGAIN;
-    return errno == EINTR ? 0 : -ENOLINK; /* EBADFD: the tap was removed */
+    /* About one packet, which the kernel has dropped: EINVAL for one with
+     * segments of no known kind. Else (EBADFD) the tap was removed. */
+    return errno == EINTR || errno == EINVAL || errno == EFAULT ? 0 : -ENOLINK;
 }
 
 static ssize_t packet_read(const struct virtio_net *n, const struct iovec *iov,
