@@ -346,6 +346,48 @@ static void a_peer_that_goes_takes_the_link_down(void **state)
     }
 }
 
+static void a_peer_that_sends_no_more_takes_the_link_down(void **state)
+{
+    struct fixture *f = *state;
+    int turns = 0;
+    for (int late = 0; late < 2; late++) {
+        start_sockets(f, VIRTIO_NET_PACKET, 1500, 0);
+        if (late != 0)
+            assert_int_equal(shutdown(f->peer, SHUT_WR), 0);
+        assert_int_equal(pump(f, 0), 0); /* no buffers: nobody asks */
+        put_buffers(f, 0, 2, 2048);
+        notify(f, RXQ);
+        assert_int_equal(shutdown(f->peer, SHUT_WR), 0);
+        while (pump(f, 0) > 0 && turns < 1000)
+            turns++;
+        assert_in_range(turns, 1, 10);
+        assert_int_equal(link_status(f), 0);
+        (void)teardown(state);
+        (void)setup(state);
+    }
+}
+
+/* Nothing but a frame for it tells that a datagram socket has gone. */
+static void a_datagram_peer_that_goes_takes_the_link_down(void **state)
+{
+    struct fixture *f = *state;
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
+    f->ours = pair[0];
+    f->peer = pair[1];
+    start(f, VIRTIO_NET_PACKET, 1500, 0);
+    put_buffers(f, 0, 2, 2048);
+    notify(f, RXQ);
+    (void)close(f->peer);
+    f->peer = -1;
+    for (uint16_t i = 0; i < 2; i++) {
+        send_frame(f, i, 70, &plain);
+        notify(f, TXQ);
+        assert_int_not_equal(used(f, TXQ).id, NONE);
+    }
+    assert_int_equal(link_status(f), 0);
+}
+
 static void a_packet_the_tap_refuses_costs_only_itself(void **state)
 {
     struct fixture *f = *state;
@@ -558,6 +600,8 @@ int main(void)
         CASE(streams_are_framed),
         CASE(a_slow_stream_gets_everything),
         CASE(a_peer_that_goes_takes_the_link_down),
+        CASE(a_peer_that_sends_no_more_takes_the_link_down),
+        CASE(a_datagram_peer_that_goes_takes_the_link_down),
         CASE(a_packet_the_tap_refuses_costs_only_itself),
         CASE(a_stream_out_of_step_is_the_end_of_it),
         CASE(a_rate_holds_frames_back_and_lets_them_go),

@@ -39,7 +39,8 @@ static uint64_t now_ns(void)
 }
 
 /* The fd is watched for what can be done about it; a tap for its end, too,
- * which epoll tells of with any event. */
+ * which epoll tells of with any event; a packet socket, whose errors must be
+ * read away, for its end only while it is read or written. */
 static void want(struct virtio_net *n, bool throttled)
 {
     uint32_t events = n->frames == VIRTIO_NET_TAP ? EPOLLRDHUP : 0;
@@ -49,6 +50,8 @@ static void want(struct virtio_net *n, bool throttled)
         events |= EPOLLIN;
     if (n->tx.blocked)
         events |= EPOLLOUT;
+    if (n->frames == VIRTIO_NET_PACKET && events != 0)
+        events |= EPOLLRDHUP;
     loop_want(n->loop, &n->source, events);
 }
 
@@ -262,7 +265,7 @@ static void fd_ready(struct loop_source *s, uint32_t events)
     rx_run(n);
     /* Whatever could be read was read; an error that reading does not show
      * would be reported for ever. */
-    uint32_t fatal = n->frames == VIRTIO_NET_PACKET ? (uint32_t)EPOLLHUP
+    uint32_t fatal = n->frames == VIRTIO_NET_PACKET ? EPOLLHUP | EPOLLRDHUP
                                                     : EPOLLHUP | EPOLLERR;
     if ((events & fatal) != 0 && !n->gone && n->source.events != 0)
         link_down(n);

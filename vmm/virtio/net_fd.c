@@ -227,7 +227,10 @@ static int packet_write(const struct virtio_net *n)
     int code = failed(sendmsg(n->source.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL));
     if (code == -EAGAIN || code == -EINTR)
         return -EAGAIN;
-    return code == -EPIPE || code == -ECONNRESET ? -ENOLINK : 0;
+    /* ENOTCONN: of datagrams on the same host, after one ECONNREFUSED; UDP
+     * says that one, too, while nobody listens yet. */
+    return code == -EPIPE || code == -ECONNRESET || code == -ENOTCONN ? -ENOLINK
+                                                                      : 0;
 }
 
 /* Length and frame, from byte tx.done of both on. */
