@@ -18,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "abi/virtio_mmio.h"
@@ -480,6 +481,50 @@ static void buckets_fill_with_time(void **state)
     assert_int_equal(b.burst, INT64_C(2500000000)); /* 20 ms of it */
 }
 
+/* A long wait counts in full: 64 kbit/s with the longest frames. */
+static void slow_rates_are_what_was_asked_for(void **state)
+{
+    (void)state;
+    enum { FRAME = 65554, FRAMES = 200 };
+    struct net_bucket b;
+    uint64_t now = 5;
+    net_bucket_init(&b, 64000, now);
+    net_bucket_take(&b, (uint64_t)b.burst); /* what passes at once */
+    for (int i = 0; i < FRAMES; i++) {
+        now += net_bucket_wait(&b);
+        assert_true(net_bucket_open(&b, now));
+        net_bucket_take(&b, FRAME);
+    }
+    /* The last frame is still to be paid for. */
+    uint64_t rate = UINT64_C(8000000000) * FRAME * (FRAMES - 1) / now;
+    assert_in_range(rate, 64000 * 95 / 100, 64000 * 105 / 100);
+    /* A rest of a day fills it, once. */
+    now += UINT64_C(86400000000000);
+    assert_true(net_bucket_open(&b, now));
+    assert_int_equal(b.tokens, b.burst);
+    net_bucket_take(&b, (uint64_t)b.burst);
+    assert_false(net_bucket_open(&b, now));
+}
+
+static void the_earlier_direction_sets_the_timer(void **state)
+{
+    struct fixture *f = *state;
+    struct itimerspec left;
+    for (int i = 0; i < 2; i++) {
+        start_sockets(f, VIRTIO_NET_PACKET, 1500, 80000); /* 10 kB/s */
+        f->net.tx.bucket.tokens = i == 0 ? -5000000 : -100000000;
+        f->net.rx.bucket.tokens = i == 0 ? -100000000 : -5000000;
+        send_frame(f, 3, 70, &plain);
+        put_buffers(f, 0, 2, 2048);
+        notify(f, TXQ);
+        notify(f, RXQ);
+        assert_int_equal(timerfd_gettime(f->net.timer.fd, &left), 0);
+        assert_in_range(left.it_value.tv_sec, 1, 600);
+        (void)teardown(state);
+        (void)setup(state);
+    }
+}
+
 static void rings_with_loops_need_reset(void **state)
 {
     struct fixture *f = *state;
@@ -606,6 +651,8 @@ int main(void)
         CASE(a_stream_out_of_step_is_the_end_of_it),
         CASE(a_rate_holds_frames_back_and_lets_them_go),
         CASE(buckets_fill_with_time),
+        CASE(slow_rates_are_what_was_asked_for),
+        CASE(the_earlier_direction_sets_the_timer),
         CASE(rings_with_loops_need_reset),
         CASE(taps_take_and_give_frames),
         CASE(a_tap_that_goes_takes_the_link_down),

@@ -17,14 +17,23 @@ void net_bucket_init(struct net_bucket *b, uint64_t bits_per_second,
     b->tokens = b->burst;
 }
 
+/* Until it is full. */
+static uint64_t fill_ns(const struct net_bucket *b)
+{
+    uint64_t room = (uint64_t)b->burst - (uint64_t)b->tokens;
+    return (uint64_t)((wide)room * NS_PER_SECOND / b->rate) + 1;
+}
+
 bool net_bucket_open(struct net_bucket *b, uint64_t now_ns)
 {
     if (b->rate == 0)
         return true;
-    /* A second is more than enough to fill it, and nothing overflows. */
     uint64_t ns = now_ns - b->last_ns;
-    if (ns > NS_PER_SECOND)
-        ns = NS_PER_SECOND;
+    if (ns > NS_PER_SECOND && ns > fill_ns(b)) { /* else nothing overflows */
+        b->last_ns = now_ns;
+        b->tokens = b->burst;
+    }
+    ns = now_ns - b->last_ns;
     uint64_t more = (uint64_t)((wide)b->rate * ns / NS_PER_SECOND);
     if (more > 0) { /* else the time counts again at the next call */
         b->last_ns = now_ns;

@@ -57,15 +57,21 @@ static void want(struct virtio_net *n, bool throttled)
 
 /* ---- rate limits ---- */
 
-static bool may_pass(const struct virtio_net *n, struct net_bucket *b)
+static bool may_pass(struct virtio_net *n, struct net_bucket *b)
 {
-    if (b->rate == 0 || net_bucket_open(b, now_ns()))
+    if (b->rate == 0)
+        return true;
+    uint64_t now = now_ns();
+    if (net_bucket_open(b, now))
         return true;
     uint64_t ns = net_bucket_wait(b);
+    /* One timer for both directions: the earlier one wins, and the other asks
+     * again. */
+    if (n->timer_ns != 0 && n->timer_ns <= now + ns)
+        return false;
+    n->timer_ns = now + ns;
     struct itimerspec t = {
         .it_value = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)}};
-    /* One timer for both directions: the later one waits in vain and asks
-     * again. */
     (void)timerfd_settime(n->timer.fd, 0, &t, NULL);
     return false;
 }
@@ -280,6 +286,7 @@ static void timer_ready(struct loop_source *s, uint32_t events)
     uint64_t count;
     ssize_t got = read(s->fd, &count, sizeof(count));
     (void)got;
+    n->timer_ns = 0;
     tx_run(n);
     rx_run(n);
 }

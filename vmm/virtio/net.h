@@ -80,6 +80,7 @@ struct virtio_net {
     struct loop *loop;
     struct loop_source source; /* the fd */
     struct loop_source timer;  /* rate limits; fd owned, -1: none */
+    uint64_t timer_ns;         /* when it fires; 0: it is not set */
     enum virtio_net_frames frames;
     uint32_t frame_max; /* bytes, received */
     bool gone;          /* the other side of the fd */
