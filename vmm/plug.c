@@ -34,6 +34,8 @@ static void plug_answer(struct plug *p, struct plug_slot *s, int error)
         p->ops->answer(p, client, error);
 }
 
+/* The serial of a question that could not be asked is nobody's: an answer to
+ * the one before still counts. */
 static bool plug_tell(struct plug *p, struct plug_slot *s, uint32_t type,
                       struct ctl_net *m)
 {
@@ -41,11 +43,13 @@ static bool plug_tell(struct plug *p, struct plug_slot *s, uint32_t type,
         struct ctl_header h;
         struct ctl_net m;
     } frame = {{.type = type}, *m};
-    s->serial = ++p->serial;
-    frame.m.at.serial = s->serial;
+    frame.m.at.serial = ++p->serial;
     frame.m.at.regs = s->dev->window.base;
     frame.h.size = type == CTL_NET_ADD ? sizeof(frame.m) : sizeof(frame.m.at);
-    return p->ops->tell(p, &frame, sizeof(frame.h) + frame.h.size);
+    if (!p->ops->tell(p, &frame, sizeof(frame.h) + frame.h.size))
+        return false;
+    s->serial = frame.m.at.serial;
+    return true;
 }
 
 /* The tap ends with its last fd, which is this one. */
@@ -131,10 +135,11 @@ static void plug_remove(struct plug *p, struct plug_slot *s, const void *client,
         p->ops->answer(p, client, -ENODEV);
         return;
     }
-    plug_answer(p, s, -ECANCELED); /* another client's */
     bool told = plug_tell(p, s, CTL_NET_REMOVE, m);
-    if (force || told)
+    if (force || told) {
+        plug_answer(p, s, -ECANCELED); /* another client's */
         s->state = PLUG_REMOVING;
+    }
     if (told && !force) {
         s->client = client;
         return;

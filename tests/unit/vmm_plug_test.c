@@ -284,6 +284,38 @@ static void a_guest_that_says_nothing(void **state)
     assert_true(!is_there(f, 1) && is_closed(f, 1));
 }
 
+/* A question that the guest did not hear changes nothing about the one before.
+ */
+static void the_answer_to_the_question_that_was_heard_counts(void **state)
+{
+    struct fixture *f = *state;
+    ask_remove(f, &client_a, 1, 0);
+    uint32_t serial = f->told.at.serial;
+    f->deaf = true;
+    ask_remove(f, &client_b, 1, 0);
+    assert_ptr_equal(f->client, &client_b);
+    assert_int_equal(f->error, -EAGAIN);
+    f->error = SILENT;
+    guest_says(f, serial, 0);
+    assert_ptr_equal(f->client, &client_a);
+    assert_int_equal(f->error, 0);
+    assert_true(!is_there(f, 1) && is_closed(f, 1));
+    /* The same while one comes. */
+    f->deaf = false;
+    ask_add(f, &client_a, 2, &good);
+    serial = f->told.at.serial;
+    f->deaf = true;
+    ask_remove(f, &client_b, 2, 0);
+    assert_int_equal(f->error, -EAGAIN);
+    guest_says(f, serial, 0);
+    assert_ptr_equal(f->client, &client_a);
+    assert_int_equal(f->error, 0);
+    assert_true(is_there(f, 2));
+    ask_remove(f, &client_b, 2, CTL_NET_FORCE); /* needs no ears */
+    assert_int_equal(f->error, 0);
+    assert_false(is_there(f, 2));
+}
+
 static void a_client_that_has_gone_hears_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -306,6 +338,7 @@ int main(void)
         TEST(clients_are_checked),
         TEST(a_guest_completes_only_what_was_asked),
         TEST(a_guest_that_says_nothing),
+        TEST(the_answer_to_the_question_that_was_heard_counts),
         TEST(a_client_that_has_gone_hears_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
