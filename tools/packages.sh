@@ -12,7 +12,7 @@ declare -A GROUP=(
     [cross]="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm"
     [test]="acpica-tools libcmocka-dev clang-format clang-tidy python3 jq erofs-utils attr busybox-static
         runc crun skopeo umoci docker-registry apache2-utils openssl golang-go rustc libclang-rt-14-dev gcovr qemu-system-x86
-        qemu-system-common cpio kmod musl-tools iproute2 util-linux strace nftables tcpdump passt
+        qemu-system-common cpio kmod musl-tools iproute2 iputils-ping util-linux strace nftables tcpdump passt
         bind9-dnsutils device-tree-compiler e2fsprogs mmdebstrap lintian binutils zstd xz-utils bzip2"
     [bench]="podman runc crun hyperfine skopeo umoci docker-registry containerd
         iperf3 wrk redis-tools iproute2 nftables util-linux"
