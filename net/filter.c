@@ -372,8 +372,10 @@ static void vm_egress(struct filter *f, const struct lease *l)
     key_addr(&y.key, &l->ip6);
     if (l->has6)
         filter_elem(f, &y);
+    /* Ranges of a set must not overlap. */
     for (unsigned i = 0; i < l->egress_count; i++)
-        vm_egress_one(f, l, &l->egress[i]);
+        if (!plan_is_covered(l->egress, l->egress_count, i))
+            vm_egress_one(f, l, &l->egress[i]);
 }
 
 /* One redirection of `p` to address `to`. */

@@ -39,6 +39,16 @@ bool plan_contains(const struct net_addr *range, const struct net_addr *a)
            plan_same_prefix(range, a, range->prefix);
 }
 
+bool plan_is_covered(const struct net_addr *range, size_t count, size_t index)
+{
+    const struct net_addr *a = &range[index];
+    for (size_t i = 0; i < count; i++)
+        if (i != index && plan_contains(&range[i], a) &&
+            (i < index || !plan_contains(a, &range[i])))
+            return true;
+    return false;
+}
+
 bool plan_equal(const struct net_addr *a, const struct net_addr *b)
 {
     return a->v6 == b->v6 && memcmp(a->b, b->b, a->v6 ? 16 : 4) == 0;

@@ -11,6 +11,9 @@
 /* Do the two ranges share an address? Different families never do. */
 bool plan_overlaps(const struct net_addr *a, const struct net_addr *b);
 bool plan_contains(const struct net_addr *range, const struct net_addr *a);
+/* Does another of the ranges contain range[index]? Of equal ones only the first
+ * is not. */
+bool plan_is_covered(const struct net_addr *range, size_t count, size_t index);
 bool plan_equal(const struct net_addr *a, const struct net_addr *b);
 
 /* The bits beyond the prefix cleared. */

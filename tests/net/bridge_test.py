@@ -222,7 +222,10 @@ def test_egress(box):
         with web(box, "neighbour") as near:
             at = ["10.99.0.2=8002", f"{near.ip}=80"]
             for said, want in ((("none",), ["-", "-"]), (("10.99.0.0/24",), ["world", "-"]),
-                               (("172.17.0.0/16",), ["-", "neighbour"]), (("10.0.0.0/8", near.ip), ["world", "neighbour"])):
+                               (("172.17.0.0/16",), ["-", "neighbour"]), (("10.0.0.0/8", near.ip), ["world", "neighbour"]),
+                               # one within another, in both orders, and one twice
+                               (("10.0.0.0/8", "10.1.0.0/16"), ["world", "-"]), (("10.1.0.0/16", "10.0.0.0/8", "10.0.0.0/8"), ["world", "-"]),
+                               (("172.17.0.0/16", near.ip, "10.99.0.2", "10.99.0.0/16"), ["world", "neighbour"])):
                 flags = [x for s in said for x in ("--egress", s)]
                 probe(box, dict(zip(at, want)), flags=("--network", "bridge", *flags))
             with web(box, "caged", "--network", "bridge", "-p", "9002:80", "--egress", "none"):

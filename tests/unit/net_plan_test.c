@@ -52,6 +52,28 @@ static void test_overlaps(void **state)
     }
 }
 
+static void test_covered(void **state)
+{
+    static const struct {
+        const char *range;
+        bool covered;
+    } cases[] = {
+        {"10.1.0.0/16", true}, /* by a later one */
+        {"10.0.0.0/8", false}, {"10.2.0.0/16", true},
+        {"10.9.9.9/8", true}, /* the same, said twice */
+        {"11.0.0.0/8", false}, {"fd00:1::/64", true},
+        {"fd00::/16", false},  {"fd00::/16", true},
+        {"0.0.0.0/32", false},
+    };
+    struct net_addr all[ARRAY_COUNT(cases)];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+        all[i] = addr(cases[i].range);
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+        assert_int_equal(plan_is_covered(all, ARRAY_COUNT(all), i),
+                         cases[i].covered);
+}
+
 static void test_pools(void **state)
 {
     struct net_addr taken[32] = {0};
@@ -170,9 +192,10 @@ static void test_resolv(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_overlaps),  cmocka_unit_test(test_pools),
-        cmocka_unit_test(test_hosts),     cmocka_unit_test(test_ports),
-        cmocka_unit_test(test_port_json), cmocka_unit_test(test_resolv),
+        cmocka_unit_test(test_overlaps), cmocka_unit_test(test_covered),
+        cmocka_unit_test(test_pools),    cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_ports),    cmocka_unit_test(test_port_json),
+        cmocka_unit_test(test_resolv),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
