@@ -232,7 +232,7 @@ static int lease_ports(struct attach *a, struct err *e)
     struct port_list *p = a->want->ports;
     unsigned count = p != NULL ? p->count : 0;
     int code = 0;
-    if (count == 0)
+    if (count == 0 || a->network.internal)
         return 0;
     a->sockets = calloc((size_t)count * 2, sizeof(int));
     a->lease.ports.port = calloc(count, sizeof(struct port));
@@ -315,6 +315,8 @@ static void attach_fill(const struct attach *a, struct net_iface *out)
         out->gateway6 = n->gateway6;
     }
     attach_fill_dns(a, out);
+    if (a->want->internal != NULL)
+        *a->want->internal = n->internal;
 }
 
 /* The keeper need not be waited for where it serves names already: it hears of

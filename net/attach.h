@@ -27,6 +27,7 @@ struct attach_want {
     const struct net_addr *egress;
     unsigned egress_count;
     struct port_list *ports; /* host ports that are 0 are chosen, and set */
+    bool *internal; /* or NULL; set: on such a network ports are not taken */
 };
 
 /*

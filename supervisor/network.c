@@ -9,6 +9,7 @@
 
 #include "base/auto.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "net/attach.h"
 #include "supervisor/network_bridge.h"
@@ -365,6 +366,22 @@ static int attach_one(struct network *n, const struct network_want *w,
     return own.after;
 }
 
+/* No interface has taken the ports: as in docker, those of internal networks
+ * are said in vain. */
+static int attach_unpublished(struct network_options *o, struct err *e)
+{
+    if (!o->internal)
+        return err_set(e, -EINVAL,
+                       "-p: ports can be published on bridge, on networks "
+                       "made by limpet network create, and on user: use "
+                       "--network bridge, or user without root");
+    log_warn("-p: the ports are not published and cannot be reached, because "
+             "the network is internal (network create --internal): add "
+             "--network bridge");
+    port_list_fini(&o->ports);
+    return 0;
+}
+
 int network_attach(struct network *n, const struct network_want *w,
                    unsigned count, const struct network_vm *vm, struct err *e)
 {
@@ -380,12 +397,10 @@ int network_attach(struct network *n, const struct network_want *w,
             return e->code;
         }
     }
-    if (vm->options->ports.count > 0 && !vm->options->published) {
+    if (vm->options->ports.count > 0 && !vm->options->published &&
+        attach_unpublished(vm->options, e) < 0) {
         network_detach(n);
-        return err_set(e, -EINVAL,
-                       "-p: ports can be published on bridge, on networks "
-                       "made by limpet network create, and on user: use "
-                       "--network bridge, or user without root");
+        return e->code;
     }
     return 0;
 }

@@ -52,6 +52,7 @@ struct network_options {
         struct net_addr addr;
     } host[NETWORK_HOSTS_MAX];
     bool published; /* an interface has taken the ports */
+    bool internal;  /* one is on an internal network, which takes none */
 };
 
 /* Whose network it is; strings are borrowed. */
@@ -96,7 +97,8 @@ int network_parse(struct network_want *w, const char *text, struct err *e);
 int network_set(struct network_want *w, const char *key, const char *value,
                 struct err *e);
 
-/* Make what was wanted; on failure nothing is left. `count` may be 0. */
+/* Make what was wanted; on failure nothing is left. `count` may be 0. Ports
+ * that only internal networks could take are dropped, with a warning. */
 int network_attach(struct network *n, const struct network_want *w,
                    unsigned count, const struct network_vm *vm, struct err *e);
 /* Everything works: what starts beside the VM (passt) has started. */

@@ -33,6 +33,7 @@ int network_attach_bridge(const struct network_want *w,
                           struct err *e)
 {
     struct network_options *o = vm->options;
+    bool internal = false;
     struct attach_want a = {
         .libexec = vm->libexec,
         .id = vm->id,
@@ -50,11 +51,13 @@ int network_attach_bridge(const struct network_want *w,
         .egress_count = o->egress_count,
         /* Ports belong to the first interface that can have them. */
         .ports = o->published ? NULL : &o->ports,
+        .internal = &internal,
     };
     memcpy(a.mac, w->said.mac, sizeof(a.mac));
     int code = bridge_said(w, &a, e);
     if (code == 0)
         code = attach_bridge(vm->root, &a, i, e);
-    o->published = code == 0;
+    o->published = o->published || (code == 0 && !internal);
+    o->internal = o->internal || internal;
     return code;
 }

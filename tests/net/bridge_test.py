@@ -408,6 +408,33 @@ def test_networks(box):
     assert "lb-" not in must("ip -br link")
 
 
+def test_internal_ports(box):
+    """Ports are those of the first network that is not internal; without one the
+    container runs, and it is said that nobody reaches them."""
+    for name, subnet in (("inner", "10.61.0.0/24"), ("deeper", "10.62.0.0/24")):
+        assert box.limpet("network", "create", "--internal", "--subnet", subnet, name).returncode == 0
+    p = box.limpet("run", "-d", "--network", "inner", "--network", "bridge", "-p", "9500:80", box.image, "sleep", "1000")
+    assert p.returncode == 0 and p.stderr == "", p
+    led = must("nft list map inet limpet any4")
+    assert re.search(r"tcp \. 9500 : 172\.17\.\d+\.\d+ \. 80", led), led
+    assert box.limpet("port", p.stdout.strip()).stdout == "80/tcp -> 0.0.0.0:9500\n80/tcp -> [::]:9500\n"
+    box.limpet("rm", "-f", p.stdout.strip())
+    gone(box)
+    for flags in (("--network", "inner"), ("--network", "inner", "--network", "deeper")):
+        p = box.limpet("run", "-d", *flags, "-p", "9500:80", box.image, "sleep", "1000")
+        assert p.returncode == 0 and "network is internal" in p.stderr and "--network bridge" in p.stderr, p
+        shown = box.limpet("port", p.stdout.strip())
+        assert shown.stdout == "" and "9500" not in box.limpet("ps").stdout, shown
+        assert "9500" not in must("nft list map inet limpet any4")
+        with socket.socket() as s:  # it is anybody's
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(("0.0.0.0", 9500))
+        box.limpet("rm", "-f", p.stdout.strip())
+    gone(box)
+    for name in ("inner", "deeper"):
+        assert box.limpet("network", "rm", name).returncode == 0
+
+
 def test_not_ours(box):
     """A bridge of somebody else's is left alone, and others' tables, too."""
     must("ip link add limpet0 type bridge; nft add table inet theirs; nft add table bridge limpetx")
