@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "net/bridge.h"
+#include "net/conntrack.h"
 #include "net/filter.h"
 #include "net/keep.h"
 #include "net/link.h"
@@ -367,8 +368,10 @@ static int attach_make(struct attach *a, struct net_iface *out, struct err *e)
         if (code == -EEXIST && lease_refuse_owned(a, e) < 0)
             code = e->code;
     }
-    if (code == 0)
+    if (code == 0) {
+        conntrack_forget_host(&a->lease);
         code = attach_tell(a, e);
+    }
     if (code == 0)
         attach_fill(a, out);
     return code;
@@ -424,8 +427,10 @@ static int attach_once(int root, struct attach *a, struct net_iface *out,
         if (out->fd >= 0)
             (void)close(out->fd);
         out->fd = -1;
-        if (a->ruled)
+        if (a->ruled) {
             filter_remove_vm(&h.filter, &a->lease);
+            conntrack_forget_vm(&a->lease);
+        }
         lease_remove(&s, &a->lease);
     }
     attach_fini(a);

@@ -14,6 +14,7 @@
 #include "base/auto.h"
 #include "base/err.h"
 #include "base/path.h"
+#include "net/conntrack.h"
 #include "net/filter.h"
 #include "net/forward.h"
 #include "net/lease.h"
@@ -252,8 +253,10 @@ struct refill {
 static int refill_vm(struct lease_reader *r, const struct lease *l)
 {
     struct bridge_host *h = ((struct refill *)r)->h;
-    if (l->ns == h->store->ns && lease_is_alive(h->store, l))
+    if (l->ns == h->store->ns && lease_is_alive(h->store, l)) {
         (void)filter_add_vm(&h->filter, l, NULL);
+        conntrack_forget_host(l);
+    }
     return 0;
 }
 
@@ -385,6 +388,7 @@ static void bridge_release(struct bridge_host *h, const struct lease *l)
     struct link_info i;
     if (l->ns == h->store->ns) {
         filter_remove_vm(&h->filter, l);
+        conntrack_forget_vm(l);
         /* It has gone with its fd, unless somebody made it persist. */
         if (link_find(&h->route, l->tap, &i) == 0 &&
             !lease_is_alive(h->store, l))

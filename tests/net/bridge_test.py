@@ -365,6 +365,71 @@ def test_udp_port(box):
     gone(box)
 
 
+HEAR = ("import socket,sys; s=socket.socket(10,2); s.bind(('::',7)); want={'::ffff:10.99.0.2','fd99::2'}\n"
+        "while want: want.discard(s.recvfrom(99)[1][0])\n"
+        "open(sys.argv[1],'w').close()\n"
+        "while True: s.recv(99)")
+SEND = ("import socket,sys,time; f=10 if ':' in sys.argv[1] else 2; s=socket.socket(f,2)\n"
+        "if f==10: s.setsockopt(41,26,1)\n"
+        "s.bind(('',int(sys.argv[3])))\n"
+        "while True: s.sendto(b'x',(sys.argv[1],int(sys.argv[2]))); time.sleep(0.2)")
+
+
+def test_udp_flow(box):
+    """Who never stops sending from one port reaches the VM that has it now, and
+    not by way of the proxy, which has another address."""
+    import harness
+
+    def hears(name):
+        said = f"{box.dir}/{name}"
+        vm = Vm(box, "python3", "-c", HEAR, said, flags=("--network", "dual", "-p", "9014:7/udp"))
+        harness.wait_for(lambda: os.path.exists(said), 60)
+        return vm
+
+    def flows(text):
+        with open("/proc/net/nf_conntrack") as f:
+            return [line for line in f if text in line]
+
+    must("echo 600 >/proc/sys/net/netfilter/nf_conntrack_udp_timeout")  # nothing here ends by itself
+    assert box.limpet("network", "create", "--ipv6", "dual").returncode == 0
+    senders = []
+
+    def send(to, port):
+        senders.append(subprocess.Popen(["ip", "netns", "exec", OUT, "python3", "-c", SEND, to, "9014", port]))
+
+    send("10.99.0.1", "7777")
+    send("fd99::1", "7777")
+    try:
+        with hears("first") as one:
+            # another's, which only passes through, to the same port
+            p = box.run("python3", "-c", SEND.replace("while True", "for _ in range(2)"), "10.99.0.2", "9014", "7777",
+                        flags=("--rm", "--network", "bridge"))
+            assert p.returncode == 0, p
+        with hears("at once") as two:  # the first one's sockets and rules were there until now
+            assert one.ip != two.ip, one.ip
+        gone(box)
+        old = two.ip
+        if os.path.exists("/proc/net/nf_conntrack"):
+            assert not flows(f"src={old} dst=10.99.0.2 sport=7 dport=7777")
+            harness.wait_for(lambda: flows("dst=10.99.0.1 sport=7777 dport=9014"))  # the host's own, now
+        with hears("later") as late:
+            if os.path.exists("/proc/net/nf_conntrack"):
+                assert flows("dst=10.99.0.2 sport=7777 dport=9014"), flows("9014")
+                # who begins while our rules are not there, but somebody else's, so that flows are known
+                must("nft add table inet theirs; nft add chain inet theirs c { type filter hook input priority 0 \\; }; "
+                     "nft add rule inet theirs c ct state new accept; nft delete table inet limpet")
+                send("10.99.0.1", "7778")
+                harness.wait_for(lambda: flows("dst=10.99.0.1 sport=7778 dport=9014"))
+                with Vm(box, "sleep", "1000"):
+                    harness.wait_for(lambda: flows(f"src={late.ip} dst=10.99.0.2 sport=7 dport=7778"), 60)
+    finally:
+        for p in senders:
+            p.kill()
+        sh("nft delete table inet theirs")
+    gone(box)
+    assert box.limpet("network", "rm", "dual").returncode == 0
+
+
 def test_port_forms(box):
     with web(box, "vm", "--network", "bridge", "-p", "127.0.0.1:9100:80", "-p", "10.99.0.1:9101-9102:80-81", "-P",
              "--expose", "80") as vm:
