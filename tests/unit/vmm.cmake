@@ -11,7 +11,7 @@ foreach(name ${vmm_tests})
   set_tests_properties(unit_vmm_${name} PROPERTIES TIMEOUT 120)
 endforeach()
 if(TARGET vmm_net_test)
-  target_link_options(vmm_net_test PRIVATE -Wl,--wrap=readv)
+  target_link_options(vmm_net_test PRIVATE -Wl,--wrap=readv,--wrap=virtq_push)
 endif()
 
 # The x86-64 boot protocol of Linux, and ACPI.

@@ -248,7 +248,12 @@ static void frames_to_guest(struct virtio_console *c)
     struct virtq *q = &c->vd.queue[qi];
     struct virtq_chain chain;
     bool moved = false;
+    int budget = CONSOLE_BUDGET; /* of chains that may be empty */
     while (c->pending_size > 0 && c->open[BOOT_PORT_CTL]) {
+        if (budget-- == 0) {
+            virtio_kick(&c->vd, qi);
+            break;
+        }
         int got = virtq_pop(q, &chain);
         if (got < 0)
             virtio_fail(&c->vd, qi);

@@ -117,6 +117,7 @@ static bool rx_gather(struct virtio_net *n)
     struct virtq *q = &n->vd.queue[RXQ];
     bool merge = (n->vd.acked & VIRTIO_NET_F_MRG_RXBUF) != 0;
     struct virtq_chain c;
+    int budget = NET_BUDGET;
     while (merge ? rx->room < n->frame_max : rx->buf_count == 0) {
         if (rx->buf_count == NET_RX_BUFS ||
             rx->iov_count > NET_RX_IOVS - VIRTQ_IOV_MAX)
@@ -131,10 +132,15 @@ static bool rx_gather(struct virtio_net *n)
             return false;
         if (got == 0)
             continue;
-        if (c.in_size <= HEADER || c.in_size > UINT32_MAX)
-            virtq_push(q, &c, 0); /* legal and useless */
-        else
+        if (c.in_size > HEADER && c.in_size <= UINT32_MAX) {
             rx_add(rx, &c);
+            continue;
+        }
+        virtq_push(q, &c, 0); /* legal and useless, and perhaps without end */
+        if (--budget == 0) {
+            virtio_kick(&n->vd, RXQ);
+            return false;
+        }
     }
     return true;
 }
