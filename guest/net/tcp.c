@@ -143,9 +143,11 @@ void tcp_time_wait(struct tcp_sock *t)
 static int name_of(struct socket *s, bool peer, struct net_addr *out)
 {
     const struct tcp_sock *t = tcp_of(s);
-    if (peer &&
-        (TCP_IN(t->state, 1u << TCP_CLOSE | 1u << TCP_LISTEN |
-                              1u << TCP_SYN_SENT | 1u << TCP_TIME_WAIT)))
+    uint32_t none = 1u << TCP_CLOSE | 1u << TCP_LISTEN | 1u << TCP_SYN_SENT |
+                    1u << TCP_TIME_WAIT;
+    if (s->file == NULL) /* accept(2) names whom a RST ended, too */
+        none = 0;
+    if (peer && TCP_IN(t->state, none))
         return -ENOTCONN;
     return inet_name(s, peer, out);
 }

@@ -273,6 +273,29 @@ static void test_edges(void)
     close_pair(s);
 }
 
+/* --- ends --- */
+
+/* Whom a RST ended before accept(2) is accepted, and named by it alone. */
+static void test_reset_child(void)
+{
+    struct linger now = {.l_onoff = 1};
+    struct sockaddr_in at, own = {0}, peer = {0};
+    socklen_t n = sizeof(own), size = sizeof(peer);
+    int l = t_listener(&at), s = socket(AF_INET, SOCK_STREAM, 0);
+    T("reset_connect", connect(s, (void *)&at, sizeof(at)));
+    getsockname(s, (void *)&own, &n);
+    t_arrives(l, POLLIN);
+    setsockopt(s, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    close(s);
+    int c = (int)OK("reset_accept", accept(l, (void *)&peer, &size));
+    t_say("reset_peer", "%d %d", (int)size, peer.sin_family);
+    YES("reset_port", peer.sin_port == own.sin_port);
+    t_arrives(c, POLLERR);
+    T("reset_name", getpeername(c, (void *)&peer, &size));
+    close(c);
+    close(l);
+}
+
 /* --- files --- */
 
 static void test_files(void)
@@ -379,6 +402,7 @@ int main(void)
     test_cork();
     test_defer();
     test_edges();
+    test_reset_child();
     test_files();
     test_proc();
     return 0;
