@@ -167,7 +167,7 @@ static void keepalive_due(struct tcp_sock *t)
     nsec_t next = idle;
     if (!socket_option_on(&t->k.s, LX_SO_KEEPALIVE))
         return;
-    if (list_empty(&t->tx) && t->write_seq == t->snd_nxt) {
+    if (list_empty(&t->tx) && t->write_seq + t->fin_queued == t->snd_nxt) {
         bool dead = t->tune.user_timeout != 0
                         ? past >= user_timeout(t) && t->probes > 0
                         : t->probes >= t->tune.keep_count;

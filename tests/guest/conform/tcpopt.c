@@ -296,6 +296,27 @@ static void test_reset_child(void)
     close(l);
 }
 
+/* Keep-alives go on where the program has said all it will. */
+static void test_keepalive(void)
+{
+    struct tcp_info i = {0};
+    socklen_t n = sizeof(i);
+    int s[2];
+    t_tcp_pair(s);
+    set_int(s[0], SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_int(s[0], IPPROTO_TCP, TCP_KEEPIDLE, 1);
+    set_int(s[0], IPPROTO_TCP, TCP_KEEPINTVL, 1);
+    shutdown(s[0], SHUT_WR);
+    YES("keep_half",
+        UNTIL(getsockopt(s[0], IPPROTO_TCP, TCP_INFO, &i, &n) == 0 &&
+              i.tcpi_state == 5));
+    unsigned before = i.tcpi_segs_out;
+    YES("keep_asked",
+        UNTIL(getsockopt(s[0], IPPROTO_TCP, TCP_INFO, &i, &n) == 0 &&
+              i.tcpi_segs_out >= before + 2));
+    close_pair(s);
+}
+
 /* --- files --- */
 
 static void test_files(void)
@@ -403,6 +424,7 @@ int main(void)
     test_defer();
     test_edges();
     test_reset_child();
+    test_keepalive();
     test_files();
     test_proc();
     return 0;
