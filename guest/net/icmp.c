@@ -10,6 +10,7 @@
 #include "abi/linux/inet.h"
 
 #include "guest/core/klib.h"
+#include "guest/core/page.h"
 #include "guest/core/timer.h"
 #include "guest/net/icmp_impl.h"
 #include "guest/net/ip_impl.h"
@@ -110,17 +111,16 @@ void icmp6_send_from(struct packet *p, const struct ip_addr *dst,
 }
 
 /* Is `p` an error itself? Then it gets none: RFC 1122, 3.2.2; RFC 4443, 2.4. */
-static bool is_icmp_error(const struct packet *p, const uint8_t *quote,
-                          uint32_t size)
+static bool is_icmp_error(const struct packet *p)
 {
-    if (p->protocol == LX_IPPROTO_ICMPV6)
-        return size <= p->net_size || quote[p->net_size] < 128;
-    if (p->protocol != LX_IPPROTO_ICMP)
+    uint8_t type;
+    bool six = p->protocol == LX_IPPROTO_ICMPV6;
+    if (!six && p->protocol != LX_IPPROTO_ICMP)
         return false;
-    if (size <= p->net_size)
+    if (p->size == 0)
         return true;
-    uint8_t t = quote[p->net_size];
-    return t != ICMP_ECHO && t != ICMP_ECHO_REPLY;
+    packet_copy_out(p, 0, &type, 1);
+    return six ? type < 128 : type != ICMP_ECHO && type != ICMP_ECHO_REPLY;
 }
 
 /* RFC 1122, 3.2.2: not to what was for many, nor to who is nobody. */
@@ -128,23 +128,28 @@ static bool may_tell(const struct packet *p)
 {
     return p->net_size != 0 && !p->multicast && !p->broadcast &&
            !ip_is_any(&p->src) && !ip_is_multicast(&p->src) &&
-           !ip_is_broadcast(&p->src, NULL) && rate_allows();
+           !ip_is_broadcast(&p->src, NULL) && !is_icmp_error(p) &&
+           rate_allows();
 }
 
-/* The packet's IP header again in front of what is left of it. */
+/* The packet's IP header again in front of what is left of it: what stood in
+ * its head in a page, for our own head has no room for all that may be. */
 static struct packet *quote_packet(const struct packet *p, uint32_t most)
 {
-    struct packet *q = packet_new(ICMP_ROOM + ICMP_SIZE);
-    if (q == NULL)
-        return NULL;
-    void *at = packet_append(q, p->net_size);
     uint32_t n = MIN(p->size, most - p->net_size);
-    if (at != NULL)
-        memcpy(at, p->head + p->net_off, p->net_size);
-    if (at == NULL || packet_slice(q, p, 0, n) < 0) {
+    uint32_t part = MIN(n, (uint32_t)p->head_size);
+    struct packet *q = packet_new(ICMP_ROOM + ICMP_SIZE);
+    paddr_t page = q != NULL ? page_alloc(0, 0) : 0;
+    if (page == 0) {
         packet_free(q);
         return NULL;
     }
+    uint8_t *at = page_virt(page);
+    memcpy(at, p->head + p->net_off, p->net_size);
+    packet_copy_out(p, 0, at + p->net_size, part);
+    (void)packet_add(q, page, 0, p->net_size + part);
+    page_put(page);
+    (void)packet_slice(q, p, part, n - part); /* less if it has many parts */
     return q;
 }
 
@@ -154,10 +159,6 @@ static void send_error(struct packet *p, uint8_t type, uint8_t code,
     bool four = ip_is4(&p->dst);
     struct packet *q =
         may_tell(p) ? quote_packet(p, four ? QUOTE4 : QUOTE6) : NULL;
-    if (q != NULL && is_icmp_error(p, q->head + q->head_off, q->head_size)) {
-        packet_free(q);
-        q = NULL;
-    }
     if (q != NULL) {
         struct icmp_header h = {.type = type, .code = code};
         word = be32(word);

@@ -80,6 +80,22 @@ static void check(const char *what, int fd, void *to, socklen_t size,
     say_queue(L("queue3"), fd);
 }
 
+/* Of datagrams of every small size the sender is told: how many were. */
+static void check_sizes(const char *label, int family, void *to, socklen_t size)
+{
+    static char data[201];
+    size_t n = 0;
+    bool told = true;
+    while (told && n < sizeof(data)) {
+        int fd = socket(family, SOCK_DGRAM, 0);
+        connect(fd, to, size);
+        told = UNTIL(send(fd, data, n, 0) < 0 && errno == ECONNREFUSED);
+        n += told;
+        close(fd);
+    }
+    t_say(label, "%zu", n);
+}
+
 int main(void)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(6666)};
@@ -98,5 +114,7 @@ int main(void)
         close(x);
         close(y);
     }
+    check_sizes("sizes4", AF_INET, &a, sizeof(a));
+    check_sizes("sizes6", AF_INET6, &b, sizeof(b));
     return 0;
 }
