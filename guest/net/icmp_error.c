@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Errors about what we sent. What an error quotes is a peer's word: it only
- * ever concerns a socket whose addresses and ports it names. RFC 1122 3.2.2,
- * RFC 1191, RFC 4443, RFC 5927.
+ * ever concerns a socket whose addresses and ports it names, and a path only
+ * if there is one. RFC 1122 3.2.2, RFC 1191, RFC 4443, RFC 5927.
  */
 #include "abi/linux/errno.h"
 #include "abi/linux/inet.h"
@@ -10,6 +10,7 @@
 #include "guest/core/klib.h"
 #include "guest/net/icmp_impl.h"
 #include "guest/net/ip_impl.h"
+#include "guest/net/raw.h"
 #include "guest/net/route.h"
 
 #define ICMP_SIZE ((uint32_t)sizeof(struct icmp_header))
@@ -158,10 +159,12 @@ static void error_deliver(struct packet *p, const struct icmp_error *e,
     }
     uint32_t size = MIN(p->size, 64u);
     const uint8_t *head = packet_pull(p, size);
-    if (e->error == EMSGSIZE && e->info != 0)
+    bool sent = raw_sends(protocol, &src, &dst);
+    if (head != NULL && proto != NULL && proto->error != NULL &&
+        proto->error(&src, &dst, head, size, e->error, e->hard, e->info))
+        sent = true;
+    if (sent && e->error == EMSGSIZE && e->info != 0)
         path_mtu_update(&dst, e->info);
-    if (head != NULL && proto != NULL && proto->error != NULL)
-        proto->error(&src, &dst, head, size, e->error, e->hard, e->info);
     packet_free(p);
 }
 

@@ -56,8 +56,9 @@ struct ip_protocol {
     uint8_t number;
     void (*input)(struct packet *p);
     /* An ICMP error about what we sent: addresses as we sent them, `head` its
-     * first bytes. error: positive errno; info: MTU for EMSGSIZE. */
-    void (*error)(const struct ip_addr *src, const struct ip_addr *dst,
+     * first bytes. error: positive errno; info: MTU for EMSGSIZE. true: a
+     * socket of ours may well have sent it (RFC 5927, 4). */
+    bool (*error)(const struct ip_addr *src, const struct ip_addr *dst,
                   const uint8_t *head, uint32_t size, int error, bool hard,
                   uint32_t info);
     /* The same for who has an error queue (IP_RECVERR), or NULL: `p` starts

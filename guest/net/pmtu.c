@@ -26,9 +26,14 @@ static struct path *path_slot(const struct ip_addr *dst)
     return &cache.paths[(h >> 16) % PATH_COUNT];
 }
 
+uint32_t path_mtu_check(const struct ip_addr *dst, uint32_t mtu)
+{
+    return MAX(mtu, ip_is4(dst) ? MIN_MTU4 : MIN_MTU6);
+}
+
 void path_mtu_update(const struct ip_addr *dst, uint32_t mtu)
 {
-    mtu = MAX(mtu, ip_is4(dst) ? MIN_MTU4 : MIN_MTU6);
+    mtu = path_mtu_check(dst, mtu);
     spin_lock(&cache.lock);
     struct path *p = path_slot(dst);
     nsec_t now = clock_now();

@@ -46,21 +46,28 @@ void ping_input(struct packet *p)
     inet_put(k);
 }
 
-void ping_error(const struct ip_addr *src, const struct ip_addr *dst,
+bool ping_error(const struct ip_addr *src, const struct ip_addr *dst,
                 const uint8_t *head, uint32_t size, int error, bool hard,
                 uint32_t info)
 {
     struct icmp_header h;
     (void)info;
     if (size < sizeof(h))
-        return;
+        return false;
     memcpy(&h, head, sizeof(h));
+    if (h.type == ICMP6_ECHO_REPLY && !ip_is4(src))
+        return true; /* no socket's, but only we can make it fit */
     struct inet_sock *k = inet_find_four(&ping_table, src, dst, be16(h.id), 0);
-    if (k == NULL)
-        return;
+    if (k == NULL) {
+        k = inet_find_local(&ping_table, src, be16(h.id));
+        if (k != NULL)
+            inet_put(k);
+        return k != NULL;
+    }
     if (hard || k->recv_error)
         dgram_error(CONTAINER_OF(k, struct dgram_sock, k), error);
     inet_put(k);
+    return true;
 }
 
 void ping_report(const struct packet *p, const struct ip_report *r)
@@ -185,6 +192,26 @@ bool raw_input(struct packet *p)
 }
 
 /* --- raw: out --- */
+
+bool raw_sends(uint8_t protocol, const struct ip_addr *src,
+               const struct ip_addr *dst)
+{
+    bool any = false;
+    if (__atomic_load_n(&raw.count, __ATOMIC_RELAXED) == 0)
+        return false;
+    spin_lock(&raw.lock);
+    LIST_FOR(it, &raw.socks)
+    {
+        const struct inet_sock *k =
+            &LIST_ENTRY(it, struct dgram_sock, raw_node)->k;
+        any = any || (k->s.protocol == protocol &&
+                      (k->s.family == LX_AF_INET) == ip_is4(src) &&
+                      (ip_is_any(&k->local) || ip_equal(&k->local, src)) &&
+                      (!k->connected || ip_equal(&k->remote, dst)));
+    }
+    spin_unlock(&raw.lock);
+    return any;
+}
 
 /* The program made the IP header; raw(7) says what we complete. */
 static int raw_send_headed(struct dgram_sock *d, struct packet *p,

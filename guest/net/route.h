@@ -29,6 +29,8 @@ bool route_at(unsigned i, struct route *out);
 /* Another address of `n` that suits as source for dst. false: none. */
 bool route_source(struct netif *n, const struct ip_addr *dst,
                   struct ip_addr *src);
-/* An ICMP error said so (RFC 1191, 8201); mtu is checked. */
+/* What is believed of an MTU that an ICMP error names (RFC 1191, 8201). */
+uint32_t path_mtu_check(const struct ip_addr *dst, uint32_t mtu);
+/* An ICMP error said so; mtu is checked. */
 void path_mtu_update(const struct ip_addr *dst, uint32_t mtu);
 uint32_t path_mtu(const struct ip_addr *dst, uint32_t limit);

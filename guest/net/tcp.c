@@ -11,6 +11,7 @@
 #include "guest/core/usercopy.h"
 #include "guest/fs/poll.h"
 #include "guest/net/proto.h"
+#include "guest/net/route.h"
 #include "guest/net/tcp_parts.h"
 
 #define PROTO_TCP    6
@@ -253,16 +254,17 @@ int tcp_init(void)
 /* --- from IP --- */
 
 /* What an ICMP message about [our sequence number] changes. RFC 5927; RFC 1122,
- * 4.2.3.9: only a connection that is not made yet ends. */
-static void take_error(struct tcp_sock *t, uint32_t seq, int error,
+ * 4.2.3.9: only a connection that is not made yet ends. false: a forged one. */
+static bool take_error(struct tcp_sock *t, uint32_t seq, int error,
                        uint32_t info)
 {
     if (seq_lt(seq, t->snd_una) || !seq_lt(seq, t->snd_nxt))
-        return;
+        return false;
     if (error == EMSGSIZE) {
-        if (info < TCP_MSS_MIN + 40 || (t->pmtu != 0 && info >= t->pmtu))
-            return;
-        t->pmtu = info;
+        uint32_t mtu = path_mtu_check(&t->k.remote, info);
+        if (info == 0 || (t->pmtu != 0 && mtu >= t->pmtu))
+            return true;
+        t->pmtu = mtu;
         t->route_time = 0;
         tcp_sync_mss(t);
         if (!list_empty(&t->tx))
@@ -273,29 +275,32 @@ static void take_error(struct tcp_sock *t, uint32_t seq, int error,
     } else {
         t->soft_error = error;
     }
+    return true;
 }
 
-static void tcp_error(const struct ip_addr *src, const struct ip_addr *dst,
+static bool tcp_error(const struct ip_addr *src, const struct ip_addr *dst,
                       const uint8_t *head, uint32_t size, int error, bool hard,
                       uint32_t info)
 {
     uint16_t ports[2];
     uint32_t seq;
     (void)hard;
+    bool ours = false;
     if (size < sizeof(ports) + sizeof(seq))
-        return;
+        return false;
     memcpy(ports, head, sizeof(ports));
     memcpy(&seq, head + sizeof(ports), sizeof(seq));
     struct inet_sock *k =
         inet_find_four(&tcp_table, src, dst, be16(ports[0]), be16(ports[1]));
     if (k == NULL)
-        return;
+        return false;
     struct tcp_sock *t = tcp_of_inet(k);
     spin_lock(&k->lock);
     if (t->state != TCP_LISTEN && t->state != TCP_CLOSE)
-        take_error(t, be32(seq), error, info);
+        ours = take_error(t, be32(seq), error, info);
     tcp_unlock(t);
     inet_put(k);
+    return ours;
 }
 
 const struct ip_protocol tcp_protocol = {

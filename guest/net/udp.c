@@ -96,24 +96,29 @@ static void udp_input(struct packet *p)
     inet_put(k);
 }
 
-static void udp_icmp_error(const struct ip_addr *src, const struct ip_addr *dst,
+static bool udp_icmp_error(const struct ip_addr *src, const struct ip_addr *dst,
                            const uint8_t *head, uint32_t size, int error,
                            bool hard, uint32_t info)
 {
     struct udp_header h;
     (void)info;
     if (size < sizeof(h))
-        return;
+        return false;
     memcpy(&h, head, sizeof(h));
     struct inet_sock *k =
         inet_find_four(&udp_table, src, dst, be16(h.src), be16(h.dst));
-    if (k == NULL)
-        return;
+    if (k == NULL) { /* not connected: it may have, and is not told */
+        k = inet_find_local(&udp_table, src, be16(h.src));
+        if (k != NULL)
+            inet_put(k);
+        return k != NULL;
+    }
     if (error == EMSGSIZE)
         hard = k->pmtu_mode != LX_IP_PMTUDISC_DONT && k->recv_error;
     if (hard || k->recv_error)
         dgram_error(CONTAINER_OF(k, struct dgram_sock, k), error);
     inet_put(k);
+    return true;
 }
 
 static void udp_report(const struct packet *p, const struct ip_report *r)

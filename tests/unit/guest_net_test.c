@@ -8,9 +8,13 @@
 
 #include <cmocka.h>
 
+#include "abi/linux/errno.h"
+
 #include "guest/core/klib.h"
 #include "guest/net/icmp_impl.h"
 #include "guest/net/ip_impl.h"
+#include "guest/net/route.h"
+#include "guest/net/udp.h"
 #include "tests/unit/guest_net_env.h"
 
 #define ETH sizeof(struct ether_header)
@@ -332,6 +336,78 @@ static void test_icmp_errors(void **state)
     assert_int_equal(net_frame_count, 0);
 }
 
+/* "Fragmentation needed", about a packet of ours to 10.0.0.2. */
+static void too_big_in(uint8_t protocol, uint16_t sport, uint32_t seq)
+{
+    uint8_t *at =
+        net_env_ip4(frame, net_ip4(10, 0, 0, 9), LX_IPPROTO_ICMP, 36, 0);
+    const struct ip4_header h = {.version_ihl = 0x45,
+                                 .size = be16(1500),
+                                 .ttl = 64,
+                                 .protocol = protocol,
+                                 .src = be32(0x0a000001),
+                                 .dst = be32(0x0a000002)};
+    const uint8_t icmp[8] = {3, 4, [6] = 600 >> 8, 600 & 0xff};
+    const uint16_t ports[2] = {be16(sport), be16(80)};
+    memcpy(at, icmp, sizeof(icmp));
+    memcpy(at + 8, &h, sizeof(h));
+    memcpy(at + 28, ports, sizeof(ports));
+    seq = be32(seq);
+    memcpy(at + 32, &seq, sizeof(seq));
+    uint16_t sum = csum_fold(csum_add(0, at, 36));
+    memcpy(at + 2, &sum, sizeof(sum));
+    net_env_receive(frame, (uint32_t)ETH + 56, 60, 0);
+}
+
+static struct net_addr sock_addr(uint32_t ip, uint16_t port)
+{
+    const struct lx_sockaddr_in in = {
+        .family = LX_AF_INET, .port = be16(port), .addr = be32(ip)};
+    struct net_addr a = {.size = sizeof(in)};
+    memcpy(a.data, &in, sizeof(in));
+    return a;
+}
+
+/* RFC 5927, 7: the MTU of a path is lowered by who knows what was sent there.
+ */
+static void test_path_mtu(void **state)
+{
+    const struct ip_addr to = net_ip4(10, 0, 0, 2);
+    const struct net_addr own = sock_addr(0, 5353),
+                          peer = sock_addr(0x0a000002, 80);
+    struct socket *udp, *tcp;
+    uint8_t f[64];
+    uint32_t seq;
+    (void)state;
+    arp_frame(f, 1, 0x0a000002, 0x0a000001);
+    net_env_receive(f, 60, 60, 0);
+    assert_int_equal(udp_create(LX_AF_INET, LX_IPPROTO_UDP, &udp), 0);
+    assert_int_equal(tcp_create(LX_AF_INET, LX_IPPROTO_TCP, &tcp), 0);
+    assert_int_equal(udp->ops->bind(udp, &own), 0);
+    assert_int_equal(tcp->ops->bind(tcp, &own), 0);
+    net_frame_count = 0;
+    assert_int_equal(tcp->ops->connect(tcp, &peer, true), -EINPROGRESS);
+    assert_int_equal(net_frame_count, 1);
+    memcpy(&seq, net_frames[0].data + ETH + 24, sizeof(seq));
+    seq = be32(seq);
+    too_big_in(LX_IPPROTO_UDP, 5354, 0);
+    too_big_in(LX_IPPROTO_TCP, 5354, seq);
+    too_big_in(LX_IPPROTO_TCP, 5353, seq + 1);
+    too_big_in(LX_IPPROTO_TCP, 5353, seq - 1);
+    too_big_in(LX_IPPROTO_ICMP, 0x0800, 0);
+    too_big_in(99, 0, 0);
+    assert_int_equal(path_mtu(&to, 1500), 1500);
+    too_big_in(LX_IPPROTO_TCP, 5353, seq);
+    assert_int_equal(path_mtu(&to, 1500), 600);
+    fake_clock_add(601 * NSEC_PER_SEC);
+    assert_int_equal(path_mtu(&to, 1500), 1500);
+    too_big_in(LX_IPPROTO_UDP, 5353, 0); /* whoever it sends to */
+    assert_int_equal(path_mtu(&to, 1500), 600);
+    fake_clock_add(601 * NSEC_PER_SEC);
+    udp->io->release(udp);
+    tcp->io->release(tcp);
+}
+
 /* What nobody may send us. */
 static void test_spoofed(void **state)
 {
@@ -383,11 +459,17 @@ static void test_ip6_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_csum),      cmocka_unit_test(test_packet),
-        cmocka_unit_test(test_arp),       cmocka_unit_test(test_nd),
-        cmocka_unit_test(test_fragments), cmocka_unit_test(test_icmp_errors),
-        cmocka_unit_test(test_spoofed),   cmocka_unit_test(test_ip6_options),
-        cmocka_unit_test(test_arp_flood), cmocka_unit_test(test_fragment_flood),
+        cmocka_unit_test(test_csum),
+        cmocka_unit_test(test_packet),
+        cmocka_unit_test(test_arp),
+        cmocka_unit_test(test_nd),
+        cmocka_unit_test(test_fragments),
+        cmocka_unit_test(test_icmp_errors),
+        cmocka_unit_test(test_path_mtu),
+        cmocka_unit_test(test_spoofed),
+        cmocka_unit_test(test_ip6_options),
+        cmocka_unit_test(test_arp_flood),
+        cmocka_unit_test(test_fragment_flood),
     };
     net_env_init();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -354,6 +354,31 @@ static void test_blind(void **state)
     pair_free(&p);
 }
 
+/* RFC 5927, 7: what an ICMP error may say of the MTU of a connection. */
+static void test_too_big(void **state)
+{
+    (void)state;
+    link_reset();
+    struct pair p = pair_new(LX_AF_INET);
+    const struct inet_sock *k = &p.a->k;
+    struct lx_tcphdr h = {.source = be16(k->lport), .dest = be16(k->rport)};
+    net_link.filter = NULL;
+    assert_int_equal(sock_send(p.a, "x", 1, 0), 1);
+    h.seq = be32(p.a->snd_una - 1);
+    tcp_protocol.error(&k->local, &k->remote, (const uint8_t *)&h, 8, EMSGSIZE,
+                       false, 600);
+    assert_int_equal(p.a->pmtu, 0);
+    h.seq = be32(p.a->snd_una);
+    tcp_protocol.error(&k->local, &k->remote, (const uint8_t *)&h, 8, EMSGSIZE,
+                       false, 600);
+    assert_int_equal(p.a->pmtu, 600);
+    /* net.ipv4.route.min_pmtu */
+    tcp_protocol.error(&k->local, &k->remote, (const uint8_t *)&h, 8, EMSGSIZE,
+                       false, 130);
+    assert_int_equal(p.a->pmtu, 552);
+    pair_free(&p);
+}
+
 /* RFC 7323, 5.3: an old duplicate of long ago. */
 static void test_paws(void **state)
 {
@@ -552,6 +577,7 @@ int main(void)
         cmocka_unit_test(test_open_both),
         cmocka_unit_test(test_orphan),
         cmocka_unit_test(test_blind),
+        cmocka_unit_test(test_too_big),
         cmocka_unit_test(test_paws),
         cmocka_unit_test(test_holes),
         cmocka_unit_test(test_flood),
