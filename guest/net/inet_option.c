@@ -82,19 +82,19 @@ static bool in_range(int32_t v, int32_t least, int32_t most)
     return v >= least && v <= most;
 }
 
-static int set_tos(struct inet_sock *k, int32_t v)
+static int set_tos(const struct inet_sock *k, int32_t v, uint8_t *tos)
 {
     /* The ECN bits of a stream are TCP's: RFC 3168, 6.1. */
     if (k->s.type == LX_SOCK_STREAM)
-        v = (v & ~3) | (k->tos & 3);
-    k->tos = (uint8_t)v;
+        v = (v & ~3) | (*tos & 3);
+    *tos = (uint8_t)v;
     return 0;
 }
 
 static int set_ip4(struct inet_sock *k, int name, int32_t v)
 {
     switch (name) {
-    case LX_IP_TOS: return set_tos(k, v);
+    case LX_IP_TOS: return set_tos(k, v, &k->tos);
     case LX_IP_TTL:
         if (v != -1 && !in_range(v, 1, 255))
             return -EINVAL;
@@ -147,8 +147,7 @@ static int set_ip6(struct inet_sock *k, int name, int32_t v)
     case LX_IPV6_TCLASS:
         if (!in_range(v, -1, 255))
             return -EINVAL;
-        k->tclass = v == -1 ? 0 : (uint8_t)v;
-        return 0;
+        return set_tos(k, MAX(v, 0), &k->tclass);
     case LX_IPV6_MTU_DISCOVER:
         if (!in_range(v, 0, 5))
             return -EINVAL;

@@ -260,6 +260,10 @@ static bool segment_for(struct tcp_sock *t, struct tcp_seg *g)
 {
     bool again = false;
     spin_lock(&t->k.lock);
+    if (g->p->ttl < t->k.min_ttl && ip_is4(&g->p->src)) {
+        tcp_unlock(t); /* ip(7), IP_MINTTL; RFC 5082 */
+        return false;
+    }
     switch (t->state) {
     case TCP_LISTEN: tcp_listen_segment(t, g); return false;
     case TCP_SYN_SENT: syn_sent(t, g); break;

@@ -72,7 +72,12 @@ static void inherit(struct tcp_sock *c, const struct tcp_sock *l)
     c->k.v6only = l->k.v6only;
     c->k.ttl = l->k.ttl;
     c->k.tos = l->k.tos;
+    c->k.min_ttl = l->k.min_ttl;
+    c->k.hops = l->k.hops;
+    c->k.hops_set = l->k.hops_set;
+    c->k.tclass = l->k.tclass;
     c->k.pmtu_mode = l->k.pmtu_mode;
+    c->k.pmtu_mode6 = l->k.pmtu_mode6;
     c->k.recv_flags = l->k.recv_flags;
     c->k.uid = l->k.uid;
     c->tune = l->tune;

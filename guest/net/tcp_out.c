@@ -145,11 +145,12 @@ static int send_packet(struct tcp_sock *t, struct packet *p, uint32_t seq,
     memcpy(at + sizeof(h), options, n);
     packet_csum_start(p, &t->k.local, &t->k.remote, PROTO_TCP,
                       offsetof(struct lx_tcphdr, check));
+    bool four = ip_is4(&t->k.remote);
     struct ip_send how = {.src = t->k.local,
                           .dst = t->k.remote,
                           .protocol = PROTO_TCP,
-                          .ttl = t->k.ttl,
-                          .tos = t->k.tos,
+                          .ttl = four ? t->k.ttl : t->k.hops,
+                          .tos = four ? t->k.tos : t->k.tclass,
                           .dont_fragment = true};
     t->segs_out++;
     if ((flags & TCP_ACK) != 0)

@@ -317,6 +317,89 @@ static void test_keepalive(void)
     close_pair(s);
 }
 
+/* --- the IP header --- */
+
+/* The next segment that a raw socket for TCP over IPv6 sees. */
+static void say_segment(const char *label, int raw)
+{
+    char b[64], control[256];
+    struct iovec v = {b, sizeof(b)};
+    struct msghdr m = {.msg_iov = &v,
+                       .msg_iovlen = 1,
+                       .msg_control = control,
+                       .msg_controllen = sizeof(control)};
+    int hops = -1, class = -1;
+    t_arrives(raw, POLLIN);
+    long n = recvmsg(raw, &m, MSG_DONTWAIT);
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); n > 13 && c != NULL;
+         c = CMSG_NXTHDR(&m, c))
+        memcpy(c->cmsg_type == IPV6_HOPLIMIT ? &hops : &class, CMSG_DATA(c), 4);
+    t_say(label, "flags %#x hops %d class %#x", n > 13 ? b[13] : 0, hops,
+          class);
+}
+
+/* IPV6_UNICAST_HOPS and IPV6_TCLASS of both ends. */
+static void test_hops(void)
+{
+    struct sockaddr_in6 a = {.sin6_family = AF_INET6,
+                             .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    socklen_t n = sizeof(a);
+    int raw = socket(AF_INET6, SOCK_RAW, IPPROTO_TCP);
+    int l = socket(AF_INET6, SOCK_STREAM, 0);
+    int s = socket(AF_INET6, SOCK_STREAM, 0);
+    T("hops_recv", set_int(raw, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1));
+    T("class_recv", set_int(raw, IPPROTO_IPV6, IPV6_RECVTCLASS, 1));
+    T("hops_set", set_int(s, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 7));
+    T("class_set", set_int(s, IPPROTO_IPV6, IPV6_TCLASS, 0x4b));
+    t_say("class_get", "%#x", get_int(s, IPPROTO_IPV6, IPV6_TCLASS));
+    set_int(l, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 9);
+    set_int(l, IPPROTO_IPV6, IPV6_TCLASS, 0x20);
+    bind(l, (void *)&a, n);
+    listen(l, 1);
+    getsockname(l, (void *)&a, &n);
+    T("hops_connect", connect(s, (void *)&a, n));
+    int c = accept(l, NULL, NULL);
+    say_segment("hops_syn", raw);
+    say_segment("hops_syn_ack", raw);
+    say_segment("hops_ack", raw);
+    send(c, "x", 1, 0);
+    say_segment("hops_child", raw);
+    t_say("hops_child_get", "%d %#x",
+          get_int(c, IPPROTO_IPV6, IPV6_UNICAST_HOPS),
+          get_int(c, IPPROTO_IPV6, IPV6_TCLASS));
+    close(raw), close(l), close(s), close(c);
+}
+
+/* IP_MINTTL (RFC 5082): whoever is farther away is not heard. */
+static void test_minttl(void)
+{
+    struct sockaddr_in a, near, peer = {0};
+    socklen_t n = sizeof(near), size = sizeof(peer);
+    int l = t_listener(&a);
+    int far = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    int s = socket(AF_INET, SOCK_STREAM, 0);
+    T("minttl_set", set_int(l, IPPROTO_IP, IP_MINTTL, 200));
+    T("minttl_far", connect(far, (void *)&a, sizeof(a)));
+    set_int(s, IPPROTO_IP, IP_TTL, 255);
+    T("minttl_near", connect(s, (void *)&a, sizeof(a)));
+    getsockname(s, (void *)&near, &n);
+    int c = accept(l, (void *)&peer, &size);
+    YES("minttl_peer", near.sin_port == peer.sin_port);
+    struct tcp_info i = {0};
+    n = sizeof(i);
+    getsockopt(far, IPPROTO_TCP, TCP_INFO, &i, &n);
+    t_say("minttl_state", "%d", i.tcpi_state);
+    t_say("minttl_child", "%d", get_int(c, IPPROTO_IP, IP_MINTTL));
+    set_int(s, IPPROTO_IP, IP_TTL, 199);
+    send(s, "x", 1, 0);
+    t_sleep_ms(20);
+    t_recv("minttl_below", c, 8, 0);
+    set_int(s, IPPROTO_IP, IP_TTL, 200);
+    t_arrives(c, POLLIN);
+    t_recv("minttl_at", c, 8, 0);
+    close(l), close(far), close(s), close(c);
+}
+
 /* --- files --- */
 
 static void test_files(void)
@@ -425,6 +508,8 @@ int main(void)
     test_edges();
     test_reset_child();
     test_keepalive();
+    test_hops();
+    test_minttl();
     test_files();
     test_proc();
     return 0;
