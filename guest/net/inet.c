@@ -252,10 +252,12 @@ static void route_options(const struct inet_sock *k, bool group,
     if (ip_is4(&how->dst)) {
         pmtu = k->pmtu_mode;
         how->ttl = group ? k->mcast_ttl : k->ttl;
+        how->ttl_set = group;
         how->tos = k->tos;
         how->multicast_loop = group && k->mcast_loop;
     } else {
         how->ttl = group ? k->mcast_hops : k->hops;
+        how->ttl_set = group || k->hops_set;
         how->tos = k->tclass;
         how->multicast_loop = group && k->mcast_loop6;
         how->dont_fragment = (k->recv_flags & INET_DONTFRAG6) != 0;

@@ -83,13 +83,22 @@ static int parse_ip4(struct parse *s, const struct lx_cmsghdr *h,
     }
 }
 
+static int parse_hops(struct parse *s, const uint8_t *data, uint64_t n)
+{
+    int32_t v;
+    int r = get_byte(data, n, -1, &s->out->how.ttl);
+    if (r == 0 && get_int(data, n, &v) == 0 && v >= 0)
+        s->out->how.ttl_set = true;
+    return r;
+}
+
 static int parse_ip6(struct parse *s, const struct lx_cmsghdr *h,
                      const uint8_t *data, uint64_t n)
 {
     int32_t v;
     switch (h->type) {
     case LX_IPV6_PKTINFO: return parse_pktinfo6(s, data, n);
-    case LX_IPV6_HOPLIMIT: return get_byte(data, n, -1, &s->out->how.ttl);
+    case LX_IPV6_HOPLIMIT: return parse_hops(s, data, n);
     case LX_IPV6_TCLASS: return get_byte(data, n, -1, &s->out->how.tos);
     case LX_IPV6_DONTFRAG:
         if (get_int(data, n, &v) < 0 || v < 0 || v > 1)

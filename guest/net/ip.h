@@ -16,7 +16,8 @@ struct ip_route {
 struct ip_send { /* how one goes out */
     struct ip_addr src, dst;
     uint8_t protocol;
-    uint8_t ttl, tos; /* ttl 0: the default */
+    uint8_t ttl, tos;
+    bool ttl_set; /* ttl 0 is meant; without it: the default */
     bool dont_fragment;
     bool mtu_probe;      /* with it: the interface's MTU counts, not the path's
                             (IP_PMTUDISC_PROBE) */

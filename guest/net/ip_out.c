@@ -43,6 +43,11 @@ static uint32_t id_next(const struct ip_addr *dst)
 
 /* --- one packet --- */
 
+static uint8_t ttl_of(const struct ip_send *how)
+{
+    return how->ttl != 0 || how->ttl_set ? how->ttl : DEFAULT_TTL;
+}
+
 /* To the interface, or its neighbour. */
 static void send_link(struct packet *p, const struct ip_route *r)
 {
@@ -50,6 +55,15 @@ static void send_link(struct packet *p, const struct ip_route *r)
         ether_output(r->netif, p, r);
     else
         netif_send(r->netif, p);
+}
+
+/* To a group with a TTL of 0: for this machine only. RFC 1122, 3.2.1.7. */
+static bool stays_here(const struct packet *p, const struct ip_route *r)
+{
+    const uint8_t *at = p->head + p->head_off;
+    return r->multicast &&
+           (at[0] >> 4 == 4 ? at[offsetof(struct ip4_header, ttl)]
+                            : at[offsetof(struct ip6_header, hops)]) == 0;
 }
 
 /* IP header in front. Groups and broadcasts come back if we want them. */
@@ -63,7 +77,10 @@ static void send_ip(struct packet *p, const struct ip_route *r, bool loop)
             lo_queue(c);
         }
     }
-    send_link(p, r);
+    if (!lo && stays_here(p, r))
+        packet_free(p);
+    else
+        send_link(p, r);
 }
 
 static void put_ip4(struct packet *p, const struct ip_send *how, uint32_t id,
@@ -78,7 +95,7 @@ static void put_ip4(struct packet *p, const struct ip_send *how, uint32_t id,
                .tos = how->tos,
                .id = be16((uint16_t)id),
                .frag = be16((uint16_t)frag),
-               .ttl = how->ttl != 0 ? how->ttl : DEFAULT_TTL,
+               .ttl = ttl_of(how),
                .protocol = how->protocol,
                .src = ip_to4(&how->src),
                .dst = ip_to4(&how->dst),
@@ -107,7 +124,7 @@ static void put_ip6(struct packet *p, const struct ip_send *how, uint8_t next)
         .flow = be32(UINT32_C(6) << 28 | (uint32_t)how->tos << 20),
         .size = be16((uint16_t)p->size),
         .next = next,
-        .hops = how->ttl != 0 ? how->ttl : DEFAULT_TTL,
+        .hops = ttl_of(how),
     };
     memcpy(h.src, how->src.b, sizeof(h.src));
     memcpy(h.dst, how->dst.b, sizeof(h.dst));

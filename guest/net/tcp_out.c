@@ -150,6 +150,7 @@ static int send_packet(struct tcp_sock *t, struct packet *p, uint32_t seq,
                           .dst = t->k.remote,
                           .protocol = PROTO_TCP,
                           .ttl = four ? t->k.ttl : t->k.hops,
+                          .ttl_set = !four && t->k.hops_set,
                           .tos = four ? t->k.tos : t->k.tclass,
                           .dont_fragment = true};
     t->segs_out++;

@@ -11,6 +11,7 @@
 #include "abi/linux/errno.h"
 
 #include "guest/core/klib.h"
+#include "guest/core/uio.h"
 #include "guest/net/icmp_impl.h"
 #include "guest/net/ip_impl.h"
 #include "guest/net/route.h"
@@ -408,6 +409,47 @@ static void test_path_mtu(void **state)
     tcp->io->release(tcp);
 }
 
+static void send_by(struct socket *s, struct net_addr *to)
+{
+    struct uio u;
+    struct uio_seg seg;
+    struct message m = {.u = &u, .addr = to};
+    uint8_t byte = 0;
+    uio_kernel(&u, &seg, &byte, 1);
+    assert_int_equal(s->io->send(s, &m), 1);
+}
+
+/* RFC 1122, 3.2.1.7: to a group with a TTL of 0 it does not leave this machine.
+ */
+static void test_ttl_0(void **state)
+{
+    struct net_addr group = sock_addr(0xef010203, 9);
+    struct lx_sockaddr_in6 six = {
+        .family = LX_AF_INET6, .port = be16(9), .addr = {0xff, 0x0e, [15] = 9}};
+    struct net_addr group6 = {.size = sizeof(six)};
+    struct socket *s, *s6;
+    (void)state;
+    memcpy(group6.data, &six, sizeof(six));
+    assert_int_equal(udp_create(LX_AF_INET, LX_IPPROTO_UDP, &s), 0);
+    assert_int_equal(udp_create(LX_AF_INET6, LX_IPPROTO_UDP, &s6), 0);
+    inet_of(s)->mcast_oif = net_eth.index;
+    inet_of(s6)->mcast_oif6 = net_eth.index;
+    net_frame_count = 0;
+    send_by(s, &group);
+    send_by(s6, &group6);
+    assert_int_equal(net_frame_count, 2);
+    assert_int_equal(net_frames[0].data[ETH + 8], 1);
+    assert_int_equal(net_frames[1].data[ETH + 7], 1);
+    net_frame_count = 0;
+    inet_of(s)->mcast_ttl = 0;
+    inet_of(s6)->mcast_hops = 0;
+    send_by(s, &group);
+    send_by(s6, &group6);
+    assert_int_equal(net_frame_count, 0);
+    s->io->release(s);
+    s6->io->release(s6);
+}
+
 /* What nobody may send us. */
 static void test_spoofed(void **state)
 {
@@ -459,17 +501,12 @@ static void test_ip6_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_csum),
-        cmocka_unit_test(test_packet),
-        cmocka_unit_test(test_arp),
-        cmocka_unit_test(test_nd),
-        cmocka_unit_test(test_fragments),
-        cmocka_unit_test(test_icmp_errors),
-        cmocka_unit_test(test_path_mtu),
-        cmocka_unit_test(test_spoofed),
-        cmocka_unit_test(test_ip6_options),
-        cmocka_unit_test(test_arp_flood),
-        cmocka_unit_test(test_fragment_flood),
+        cmocka_unit_test(test_csum),      cmocka_unit_test(test_packet),
+        cmocka_unit_test(test_arp),       cmocka_unit_test(test_nd),
+        cmocka_unit_test(test_fragments), cmocka_unit_test(test_icmp_errors),
+        cmocka_unit_test(test_path_mtu),  cmocka_unit_test(test_ttl_0),
+        cmocka_unit_test(test_spoofed),   cmocka_unit_test(test_ip6_options),
+        cmocka_unit_test(test_arp_flood), cmocka_unit_test(test_fragment_flood),
     };
     net_env_init();
     return cmocka_run_group_tests(tests, NULL, NULL);

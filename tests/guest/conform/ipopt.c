@@ -193,6 +193,14 @@ static void say_control(const char *label, int fd)
     }
 }
 
+/* Time for another one to come. */
+static void say_once(const char *label, int fd)
+{
+    char c;
+    t_sleep_ms(20);
+    T(label, recv(fd, &c, 1, MSG_DONTWAIT));
+}
+
 static void controls(void)
 {
     int rx = socket(AF_INET, SOCK_DGRAM, 0), on = 1;
@@ -261,6 +269,37 @@ static void controls(void)
     say_control("control.other_recv", rx);
     close(rx);
     close(tx);
+}
+
+/* A hop limit of 0 is meant, and is not the default. */
+static void no_hops(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(6003)};
+    struct sockaddr_in6 b = {.sin6_family = AF_INET6, .sin6_port = htons(6004)};
+    struct ip_mreqn m = {.imr_ifindex = 1};
+    int rx = socket(AF_INET, SOCK_DGRAM, 0), on = 1, zero = 0;
+    int tx = socket(AF_INET, SOCK_DGRAM, 0);
+    int rx6 = socket(AF_INET6, SOCK_DGRAM, 0);
+    int tx6 = socket(AF_INET6, SOCK_DGRAM, 0);
+    bind(rx, (void *)&a, sizeof(a));
+    bind(rx6, (void *)&b, sizeof(b));
+    inet_pton(AF_INET, "239.1.2.4", &m.imr_multiaddr);
+    setsockopt(rx, IPPROTO_IP, IP_ADD_MEMBERSHIP, &m, sizeof(m));
+    setsockopt(rx, IPPROTO_IP, IP_RECVTTL, &on, sizeof(on));
+    setsockopt(rx6, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &on, sizeof(on));
+    setsockopt(tx, IPPROTO_IP, IP_MULTICAST_IF, &m, sizeof(m));
+    T("zero.ttl", setsockopt(tx, IPPROTO_IP, IP_MULTICAST_TTL, &zero, 4));
+    a.sin_addr = m.imr_multiaddr;
+    T("zero.group", sendto(tx, "a", 1, 0, (void *)&a, sizeof(a)));
+    say_control("zero.group_recv", rx);
+    say_once("zero.group_once", rx);
+    b.sin6_addr = in6addr_loopback;
+    T("zero.default", sendto(tx6, "abc", 3, 0, (void *)&b, sizeof(b)));
+    say_control("zero.default_recv", rx6);
+    T("zero.uhops", setsockopt(tx6, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &zero, 4));
+    T("zero.host", sendto(tx6, "abcd", 4, 0, (void *)&b, sizeof(b)));
+    say_control("zero.host_recv", rx6);
+    close(rx), close(tx), close(rx6), close(tx6);
 }
 
 static void segments(void)
@@ -340,6 +379,7 @@ int main(void)
     levels();
     members();
     controls();
+    no_hops();
     segments();
     devices();
     return 0;
