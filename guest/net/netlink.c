@@ -21,7 +21,7 @@
 struct nl_part { /* one datagram for the program */
     struct list node;
     uint32_t size;
-    uint8_t *data;
+    uint8_t data[];
 };
 
 struct nl_sock {
@@ -29,7 +29,7 @@ struct nl_sock {
     struct spinlock lock;
     struct mutex read_lock;
     struct list queue; /* struct nl_part */
-    uint32_t bytes;    /* in the queue */
+    uint32_t bytes;    /* of memory in the queue */
     uint32_t pid, groups;
     bool bound;
 };
@@ -66,48 +66,48 @@ static int nl_create(uint32_t type, int protocol, struct socket **out)
     return 0;
 }
 
-static void part_free(struct nl_part *p)
+static uint32_t part_charge(const struct nl_part *p)
 {
-    if (p != NULL)
-        kfree(p->data);
-    kfree(p);
+    return (uint32_t)sizeof(*p) + p->size;
 }
 
 static void nl_release(struct socket *s)
 {
     struct nl_sock *n = nl_of(s);
     LIST_FOR_SAFE(it, next, &n->queue)
-    part_free(LIST_ENTRY(it, struct nl_part, node));
+    kfree(LIST_ENTRY(it, struct nl_part, node));
     kfree(n);
 }
 
 /* --- building --- */
 
+/* What was built goes into the queue, in memory of its size; the buffer stays.
+ */
 static void nl_flush(struct nl_out *o)
 {
-    struct nl_part *p = o->data != NULL ? kzalloc(sizeof(*p)) : NULL;
     struct nl_sock *n = o->to;
+    if (o->size == 0)
+        return;
+    struct nl_part *p = kmalloc(sizeof(*p) + o->size);
     if (p == NULL) {
-        o->lost = o->lost || o->size != 0;
-        kfree(o->data);
-        o->data = NULL;
+        o->lost = true;
         o->size = 0;
         return;
     }
-    p->data = o->data;
+    list_init(&p->node);
     p->size = o->size;
-    o->data = NULL;
+    memcpy(p->data, o->data, o->size);
     o->size = 0;
     spin_lock(&n->lock);
-    bool fits = n->bytes + p->size <= n->s.rcvbuf;
+    bool fits = n->bytes + part_charge(p) <= n->s.rcvbuf;
     if (fits) {
         list_add_tail(&n->queue, &p->node);
-        n->bytes += p->size;
+        n->bytes += part_charge(p);
     }
     spin_unlock(&n->lock);
     if (!fits) {
         o->lost = true;
-        part_free(p);
+        kfree(p);
         return;
     }
     waitq_wake(&n->s.in_wait, EPOLLIN | EPOLLRDNORM, 1);
@@ -247,6 +247,7 @@ static void nl_handle(struct nl_sock *n, const uint8_t *data, uint32_t size)
         data += step;
         size -= step;
     }
+    kfree(o.data);
     if (o.lost)
         n->s.error = ENOBUFS;
     net_flush(); /* announcements */
@@ -379,7 +380,7 @@ static struct nl_part *nl_take(struct nl_sock *n, bool peek, int *why)
         p = LIST_ENTRY(n->queue.next, struct nl_part, node);
         if (!peek) {
             list_remove(&p->node);
-            n->bytes -= p->size;
+            n->bytes -= part_charge(p);
         }
     }
     spin_unlock(&n->lock);
@@ -413,7 +414,7 @@ static int64_t nl_recv(struct socket *s, struct message *m)
         int64_t got = p != NULL ? nl_give(n, m, p) : 0;
         mutex_unlock(&n->read_lock);
         if (p != NULL && !peek)
-            part_free(p);
+            kfree(p);
         if (p != NULL)
             return got;
         if (r != -EAGAIN || (m->flags & LX_MSG_DONTWAIT) != 0)

@@ -14,6 +14,7 @@
 #include "guest/core/uio.h"
 #include "guest/net/icmp_impl.h"
 #include "guest/net/ip_impl.h"
+#include "guest/net/netlink.h"
 #include "guest/net/route.h"
 #include "guest/net/udp.h"
 #include "tests/unit/guest_net_env.h"
@@ -450,6 +451,37 @@ static void test_ttl_0(void **state)
     s6->io->release(s6);
 }
 
+/* Answers that nobody reads: no more memory than their socket may have. */
+static void test_netlink_flood(void **state)
+{
+    static struct lx_nlmsghdr h[4000];
+    const struct lx_sockaddr_nl nl = {.family = LX_AF_NETLINK, .pid = 5};
+    struct net_addr own = {.size = sizeof(nl)};
+    struct page_stats before, after;
+    struct socket *s;
+    struct uio u;
+    struct uio_seg seg;
+    struct message m = {.u = &u};
+    (void)state;
+    memcpy(own.data, &nl, sizeof(nl));
+    for (unsigned i = 0; i < ARRAY_COUNT(h); i++)
+        h[i] = (struct lx_nlmsghdr){.size = sizeof(h[i]),
+                                    .type = 1,
+                                    .flags = LX_NLM_F_REQUEST | LX_NLM_F_ACK};
+    assert_int_equal(netlink_family.create(LX_SOCK_RAW, LX_NETLINK_ROUTE, &s),
+                     0);
+    assert_int_equal(s->ops->bind(s, &own), 0);
+    page_stats(&before);
+    for (int i = 0; i < 2; i++) {
+        uio_kernel(&u, &seg, h, sizeof(h));
+        assert_int_equal(s->io->send(s, &m), sizeof(h));
+    }
+    assert_int_equal(socket_error(s), -ENOBUFS);
+    page_stats(&after);
+    assert_true((before.free - after.free) * PAGE_SIZE < 2 * SOCKET_BUFFER);
+    s->io->release(s);
+}
+
 /* What nobody may send us. */
 static void test_spoofed(void **state)
 {
@@ -501,12 +533,19 @@ static void test_ip6_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_csum),      cmocka_unit_test(test_packet),
-        cmocka_unit_test(test_arp),       cmocka_unit_test(test_nd),
-        cmocka_unit_test(test_fragments), cmocka_unit_test(test_icmp_errors),
-        cmocka_unit_test(test_path_mtu),  cmocka_unit_test(test_ttl_0),
-        cmocka_unit_test(test_spoofed),   cmocka_unit_test(test_ip6_options),
-        cmocka_unit_test(test_arp_flood), cmocka_unit_test(test_fragment_flood),
+        cmocka_unit_test(test_csum),
+        cmocka_unit_test(test_packet),
+        cmocka_unit_test(test_arp),
+        cmocka_unit_test(test_nd),
+        cmocka_unit_test(test_fragments),
+        cmocka_unit_test(test_icmp_errors),
+        cmocka_unit_test(test_netlink_flood),
+        cmocka_unit_test(test_path_mtu),
+        cmocka_unit_test(test_ttl_0),
+        cmocka_unit_test(test_spoofed),
+        cmocka_unit_test(test_ip6_options),
+        cmocka_unit_test(test_arp_flood),
+        cmocka_unit_test(test_fragment_flood),
     };
     net_env_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
