@@ -347,8 +347,8 @@ static uint8_t stream_byte(uint64_t at)
 }
 
 /* From `from` to `to` until all has come; virtual time it took, or 0. */
-static nsec_t stream_pump(struct tcp_sock *from, struct tcp_sock *to,
-                          uint64_t size, nsec_t limit)
+static inline nsec_t stream_pump(struct tcp_sock *from, struct tcp_sock *to,
+                                 uint64_t size, nsec_t limit)
 {
     static uint8_t out[65536], in[65536];
     uint64_t sent = 0, got = 0;
