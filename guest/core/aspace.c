@@ -266,13 +266,18 @@ static bool aspace_commit_ok(uint64_t size, uint32_t prot, uint32_t flags,
 /* Address for a new region, or 0. Text and big data are placed so that huge
  * leaves can be used. */
 static uint64_t aspace_place(struct aspace *as, uint64_t hint, uint64_t size,
-                             const struct file *file, uint64_t offset)
+                             uint32_t flags, const struct file *file,
+                             uint64_t offset)
 {
-    if (hint >= MMAP_MIN && hint <= USER_END - size) {
+    bool low = (flags & ARCH_MAP_32BIT) != 0;
+    uint64_t roof = low ? VMA_LOW_END : USER_END;
+    if (hint >= MMAP_MIN && size <= roof && hint <= roof - size) {
         unsigned i = vma_index(as, hint);
         if (i == as->vma_count || vma_get(as, i)->start >= hint + size)
             return hint;
     }
+    if (low)
+        return vma_find_low_gap(as, size);
     if (size < HUGE_SIZE)
         return vma_find_gap(as, size, PAGE_SIZE, 0);
     uint64_t phase = 0;
@@ -336,7 +341,7 @@ static int64_t aspace_map_locked(struct aspace *as, struct vma *v,
     if (r < 0)
         return r;
     if (!fixed)
-        at = aspace_place(as, hint, size, v->file, v->offset);
+        at = aspace_place(as, hint, size, flags, v->file, v->offset);
     if (at == 0)
         return -ENOMEM;
     v->start = at;

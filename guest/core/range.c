@@ -154,7 +154,7 @@ static int64_t remap_locked(struct aspace *as, const struct remap *m,
                             struct vma **dead)
 {
     struct vma *v = vma_at(as, m->old);
-    if (v == NULL || v->end - m->old < m->old_size)
+    if (v == NULL)
         return -EFAULT;
     bool fixed = (m->flags & MREMAP_FIXED) != 0;
     bool keep = (m->flags & MREMAP_DONTUNMAP) != 0;
@@ -167,6 +167,9 @@ static int64_t remap_locked(struct aspace *as, const struct remap *m,
                                           m->old + m->old_size, dead);
         return r < 0 ? r : (int64_t)m->old;
     }
+    /* What only shrinks may be several regions; what moves is one. */
+    if (v->end - m->old < MIN(m->old_size, m->new_size))
+        return -EFAULT;
     uint64_t more = keep ? m->new_size : m->new_size - m->old_size;
     if ((keep || m->new_size > m->old_size) &&
         !aspace_limit(as, more, vma_is_anon(v)))

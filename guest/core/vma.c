@@ -282,3 +282,14 @@ uint64_t vma_find_gap(struct aspace *as, uint64_t size, uint64_t align,
     as->gap_max = 0;
     return vma_search(as, as->mmap_top, size, align, phase);
 }
+
+uint64_t vma_find_low_gap(struct aspace *as, uint64_t size)
+{
+    uint64_t gap_top = as->gap_top;
+    uint64_t gap_max = as->gap_max;
+    uint64_t at = vma_search(as, VMA_LOW_END, size, PAGE_SIZE, 0);
+    /* What is known of the gaps above holds as before. */
+    as->gap_top = gap_top;
+    as->gap_max = gap_max;
+    return at >= VMA_LOW_START ? at : 0;
+}

@@ -13,6 +13,10 @@
 
 #define VMA_MAX 65530 /* vm.max_map_count */
 
+/* Where MAP_32BIT puts regions: above what a program and its heap take. */
+#define VMA_LOW_START UINT64_C(0x40000000)
+#define VMA_LOW_END   UINT64_C(0x80000000)
+
 #define VMA_SHARED     (1u << 0) /* = MAP_SHARED: vma_info.flags */
 #define VMA_GROWSDOWN  (1u << 1)
 #define VMA_STACK      (1u << 2) /* "[stack]" */
@@ -74,6 +78,8 @@ void vma_resize(struct vma *v, uint64_t start, uint64_t end);
  * `phase` modulo `align`. 0: none. */
 uint64_t vma_find_gap(struct aspace *as, uint64_t size, uint64_t align,
                       uint64_t phase);
+/* The same from VMA_LOW_START on and below VMA_LOW_END (MAP_32BIT). */
+uint64_t vma_find_low_gap(struct aspace *as, uint64_t size);
 
 static inline bool vma_is_anon(const struct vma *v)
 {

@@ -14,6 +14,9 @@
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
+#ifndef MAP_32BIT /* arm64 */
+#define MAP_32BIT 0
+#endif
 #define PAGE 4096l
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
 #define RW   (PROT_READ | PROT_WRITE)
@@ -116,6 +119,32 @@ static void maps(void)
     T("munmap_after", probe(m, false));
 }
 
+/* MAP_32BIT: below 2 GiB, whatever else is asked for. */
+static void maps_low(void)
+{
+    const int low = ANON | MAP_32BIT;
+    char *high = mmap(NULL, PAGE, RW, ANON, -1, 0), *m[3];
+    int n = 0;
+
+    for (int i = 0; i < 3; i++) {
+        m[i] = mmap(NULL, (4l << 20) >> i, RW, low, -1, 0);
+        n += ((uintptr_t)m[i] >> 31) == 0;
+        YES("low_usable", m[i] != MAP_FAILED && probe(m[i], true) == 0);
+    }
+    T("low_count", n);
+    munmap(high, PAGE);
+    char *h = mmap(high, PAGE, RW, low, -1, 0);
+    YES("low_hint_high", h != MAP_FAILED && ((uintptr_t)h >> 31) == 0);
+    munmap(m[1], PAGE);
+    YES("low_hint", mmap(m[1], PAGE, RW, low, -1, 0) == m[1]);
+    YES("low_fixed", mmap(high, PAGE, RW, low | MAP_FIXED, -1, 0) == high);
+    MAP("low_big", NULL, 3ul << 30, PROT_NONE, low | MAP_NORESERVE, -1, 0);
+    MAP("low_file", NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_32BIT,
+        open("f", O_RDONLY), 0);
+    char *a = mmap(NULL, PAGE, RW, ANON, -1, 0);
+    YES("low_then_high", ((uintptr_t)a >> 32) != 0);
+}
+
 static void protections(void)
 {
     char *m = mmap(NULL, 8 * PAGE, RW, ANON, -1, 0);
@@ -193,6 +222,28 @@ static void remaps(void)
     T("re_dont_no_move", SC(mremap, m, PAGE, PAGE, 4, 0));
     mprotect(m + PAGE, PAGE, PROT_READ);
     T("re_across", SC(mremap, m, 4 * PAGE, 8 * PAGE, 1));
+}
+
+/* Shrinking over several regions. */
+static void remaps_regions(void)
+{
+    char *m = mmap(NULL, 4 * PAGE, RW, ANON, -1, 0);
+
+    mprotect(m + PAGE, PAGE, PROT_READ);
+    YES("re_regions_same", mremap(m, 4 * PAGE, 4 * PAGE, 0) == m);
+    YES("re_regions_two", mremap(m, 4 * PAGE, 3 * PAGE, MREMAP_MAYMOVE) == m);
+    T("re_regions_two_gone", probe(m + 3 * PAGE, false));
+    T("re_regions_kept", probe(m + 2 * PAGE, true));
+    T("re_regions_grow", SC(mremap, m, 3 * PAGE, 4 * PAGE, MREMAP_MAYMOVE));
+    YES("re_regions_one", mremap(m, 3 * PAGE, PAGE, 0) == m);
+    T("re_regions_one_gone", probe(m + PAGE, false));
+    m = mmap(NULL, 4 * PAGE, RW, ANON, -1, 0);
+    char *to = mmap(NULL, 4 * PAGE, RW, ANON, -1, 0);
+    m[0] = 3;
+    mprotect(m + PAGE, PAGE, PROT_READ);
+    YES("re_regions_fixed", mremap(m, 4 * PAGE, PAGE, 3, to) == to);
+    T("re_regions_fixed_data", to[0]);
+    T("re_regions_fixed_gone", probe(m + 2 * PAGE, false));
 }
 
 static void advice(void)
@@ -437,8 +488,10 @@ int main(void)
     signal(SIGSEGV, on_fault);
     signal(SIGBUS, on_fault);
     maps();
+    maps_low();
     protections();
     remaps();
+    remaps_regions();
     advice();
     t_child("locks", locks);
     coherent();

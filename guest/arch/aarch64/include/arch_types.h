@@ -21,6 +21,7 @@ struct task;
 #define ARCH_ICACHE_APART 1
 /* `interrupts` of a device tree: cells of one. */
 #define ARCH_IRQ_CELLS 3
+#define ARCH_MAP_32BIT 0u /* mmap(2): no such flag */
 
 extern char arch_kernel_end[];                       /* link.ld */
 #define ARCH_PHYSMAP    UINT64_C(0xffff000000000000) /* kernel va of paddr 0 */

@@ -41,6 +41,7 @@ struct arch_cpu {
 #define ARCH_BREAK_FIRST    0
 #define ARCH_ICACHE_APART   0
 #define ARCH_IRQ_CELLS      1
+#define ARCH_MAP_32BIT      0x40u /* mmap(2): below 2 GiB */
 
 extern uint64_t fake_physmap;    /* host address of paddr 0 */
 extern uint64_t fake_kernel_end; /* paddr */

@@ -22,6 +22,7 @@ struct cpu_tables;
 #define ARCH_BREAK_FIRST    0
 #define ARCH_ICACHE_APART   0
 #define ARCH_IRQ_CELLS      1
+#define ARCH_MAP_32BIT      0x40u /* mmap(2): below 2 GiB */
 
 extern char arch_kernel_end[];                       /* link.ld */
 #define ARCH_PHYSMAP    UINT64_C(0xffff888000000000) /* kernel va of paddr 0 */
