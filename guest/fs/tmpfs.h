@@ -38,7 +38,7 @@ struct tmpfs_node {
     bool has_lower;       /* `lower` is valid */
     bool pinned;          /* changed: holds a reference to itself */
     bool shared;          /* mapped shared and writable once */
-    bool linkable;        /* O_TMPFILE: may get its first name */
+    bool linkable;        /* O_TMPFILE: may get its first name; i.lock */
     bool xattr_own;       /* xattrs replace those of the image */
     uint32_t seals;       /* F_SEAL_* */
     struct list nid_node; /* in tmpfs_sb.nids; its lock */

@@ -116,6 +116,7 @@ static int tmpfs_link(struct inode *dir, struct dentry *d, struct inode *target)
     if (target->nlink >= UINT32_MAX / 2)
         return -EMLINK;
     target->nlink++;
+    n->linkable = false;
     inode_touch(target, false);
     tmpfs_changed(target);
     dentry_attach(d, target);

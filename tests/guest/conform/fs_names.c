@@ -140,6 +140,34 @@ static void links(void)
     OK("chain_45", open("chain0", O_RDONLY));
 }
 
+/* An unlinked file stays so; one without a name (O_TMPFILE) gets names until
+ * the last one is gone again. */
+static void links_gone(void)
+{
+    char path[64];
+    struct stat st;
+    int fd = t_file("lg", 3);
+
+    unlink("lg");
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    T("relink", linkat(AT_FDCWD, path, AT_FDCWD, "lg2", AT_SYMLINK_FOLLOW));
+    T("relink_empty", linkat(fd, "", AT_FDCWD, "lg2", AT_EMPTY_PATH));
+    T("relink_none", access("lg2", F_OK));
+    close(fd);
+    fd = open(".", O_TMPFILE | O_RDWR, 0600);
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    T("tmp_link", linkat(AT_FDCWD, path, AT_FDCWD, "lt", AT_SYMLINK_FOLLOW));
+    T("tmp_link2", linkat(AT_FDCWD, path, AT_FDCWD, "lt2", AT_SYMLINK_FOLLOW));
+    unlink("lt");
+    T("tmp_link3", linkat(AT_FDCWD, path, AT_FDCWD, "lt3", AT_SYMLINK_FOLLOW));
+    unlink("lt2");
+    unlink("lt3");
+    T("tmp_nlink", fstat(fd, &st) == 0 ? (long)st.st_nlink : -1);
+    T("tmp_relink", linkat(AT_FDCWD, path, AT_FDCWD, "lt4", AT_SYMLINK_FOLLOW));
+    T("tmp_relink_none", access("lt4", F_OK));
+    close(fd);
+}
+
 static void renames(void)
 {
     t_file("a", 1);
@@ -354,6 +382,7 @@ int main(void)
     dirs();
     (void)chdir(home);
     links();
+    links_gone();
     renames();
     accesses();
     setgid_dirs();
