@@ -91,6 +91,19 @@ static void ref_put(const struct pseudo_ref *r)
         process_put(r->proc);
 }
 
+/* Has what it is about been reaped? */
+static bool ref_gone(const struct pseudo_ref *r)
+{
+    if (r->proc == NULL)
+        return false;
+    mutex_lock(&proc_lock);
+    const struct task *t =
+        task_find(r->task != NULL ? r->task->tid : r->proc->pid);
+    bool gone = t == NULL || t->proc != r->proc;
+    mutex_unlock(&proc_lock);
+    return gone;
+}
+
 /* The same for each look at the same thing: programs compare. */
 static uint64_t pseudo_ino(const struct pseudo_node *n,
                            const struct pseudo_ref *r)
@@ -275,6 +288,8 @@ static const struct pseudo_node *pseudo_find(const struct pseudo_inode *p,
 static int pseudo_lookup(struct inode *dir, struct dentry *d)
 {
     struct pseudo_ref ref = {0};
+    if (ref_gone(&pseudo_of(dir)->ref))
+        return -ENOENT;
     const struct pseudo_node *n = pseudo_find(pseudo_of(dir), d->name, &ref);
     if (n == NULL)
         return -ENOENT;
@@ -284,6 +299,28 @@ static int pseudo_lookup(struct inode *dir, struct dentry *d)
     dentry_attach(d, i);
     inode_put(i);
     return 0;
+}
+
+bool pseudo_stale(struct inode *dir, const struct dentry *d)
+{
+    if (dir->dir != &pseudo_dir_ops)
+        return false;
+    const struct pseudo_inode *p = pseudo_of(dir);
+    if (ref_gone(&p->ref))
+        return true;
+    if (p->node->dir->find == NULL)
+        return false;
+    struct pseudo_ref now = {0};
+    const struct pseudo_node *n = pseudo_find(p, d->name, &now);
+    if (n == NULL || d->inode == NULL) {
+        ref_put(&now);
+        return n != NULL || d->inode != NULL;
+    }
+    const struct pseudo_inode *c = pseudo_of(d->inode);
+    bool same =
+        n == c->node && now.proc == c->ref.proc && now.task == c->ref.task;
+    ref_put(&now);
+    return !same;
 }
 
 typedef bool emit_fn(struct dir_emit *e, const char *name, size_t len,
@@ -296,6 +333,8 @@ static int pseudo_readdir(struct inode *dir, uint64_t *pos, emit_fn *emit,
 {
     const struct pseudo_inode *p = pseudo_of(dir);
     const struct pseudo_dir *d = p->node->dir;
+    if (ref_gone(&p->ref))
+        return -ENOENT;
     for (; *pos < 2; ++*pos)
         if (!emit(e, "..", *pos + 1, dir->ino, LX_S_IFDIR >> 12, *pos + 1))
             return 0;

@@ -7,6 +7,7 @@
 
 #include "guest/core/types.h"
 
+struct dentry;
 struct file_ops;
 struct inode;
 struct path;
@@ -68,6 +69,10 @@ int pseudo_mount(const char *type, uint32_t magic,
 /* The process that a directory with these nodes is about: a reference, or
  * NULL when `i` is not one. */
 struct process *pseudo_process(struct inode *i, const struct pseudo_dir *dir);
+
+/* Is `d`, a cached child of `dir`, of something that ended or has another object
+ * by now? False when `dir` is no directory of ours. */
+bool pseudo_stale(struct inode *dir, const struct dentry *d);
 
 /* Decimal number without sign or leading zeros, the whole name; -1: not one. */
 int64_t pseudo_number(const char *name);

@@ -10,6 +10,7 @@
 #include "guest/core/sched.h"
 #include "guest/core/task.h"
 #include "guest/fs/file.h"
+#include "guest/fs/pseudo.h"
 
 #define WALK_BUF_SIZE (2 * (size_t)PATH_MAX)
 
@@ -114,10 +115,23 @@ void walk_fini(struct walk *w)
 
 /* --- one component --- */
 
+/* The cached child or NULL, as dentry_find(). What ended is forgotten. */
+static struct dentry *walk_find(struct dentry *parent, const char *name,
+                                size_t len)
+{
+    struct dentry *d = dentry_find(parent, name, len);
+    if (d == NULL || (parent->inode->sb->flags & SB_NOCACHE) == 0 ||
+        !pseudo_stale(parent->inode, d))
+        return d;
+    dentry_unhash(d);
+    dentry_put(d);
+    return NULL;
+}
+
 int dentry_lookup_locked(struct dentry *parent, const char *name, size_t len,
                          struct dentry **out)
 {
-    struct dentry *d = dentry_find(parent, name, len);
+    struct dentry *d = walk_find(parent, name, len);
     if (d == NULL) {
         d = dentry_new(parent, name, len);
         if (d == NULL)
@@ -138,7 +152,7 @@ int dentry_lookup_locked(struct dentry *parent, const char *name, size_t len,
 int dentry_lookup(struct dentry *parent, const char *name, size_t len,
                   struct dentry **out)
 {
-    struct dentry *d = dentry_find(parent, name, len);
+    struct dentry *d = walk_find(parent, name, len);
     if (d != NULL) {
         *out = d;
         return 0;

@@ -335,7 +335,10 @@ static int64_t fallocate_file(struct file *f, uint32_t mode, uint64_t off,
         (void)signal_send_task(current(), &si);
         return -EFBIG;
     }
-    return tmpfs_fallocate(i, mode, off, len);
+    int r = tmpfs_fallocate(i, mode, off, len);
+    if (r == 0)
+        inotify_dentry(f->path.dentry, IN_MODIFY);
+    return r;
 }
 
 int64_t sys_fallocate(const uint64_t *a)

@@ -79,6 +79,12 @@ static void in_directory(void)
     show("read");
     ftruncate(fd, 3);
     show("ftruncate");
+    fallocate(fd, 0, 0, 20);
+    show("fallocate");
+    fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 0, 10);
+    show("punch");
+    fallocate(fd, 0, 0, 0);
+    show("fallocate_none");
     fchmod(fd, 0600);
     fchown(fd, 1, 1);
     show("attrib");

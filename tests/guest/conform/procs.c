@@ -432,6 +432,49 @@ static void pidfds(void)
     waitpid(pid, NULL, 0);
 }
 
+/* /proc/PID below which somebody has a file open, before and after the wait. */
+static void gone_dir(const char *label, const char *below)
+{
+    char path[64], name[64], b[16];
+    struct stat st;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(0);
+    (void)snprintf(path, sizeof(path), "/proc/%d%s", pid, below);
+    int fd = open(path, O_RDONLY);
+    (void)snprintf(path, sizeof(path), "/proc/%d", pid);
+    YES(label, fd >= 0 && access(path, F_OK) == 0);
+    waitpid(pid, NULL, 0);
+    T("gone_access", access(path, F_OK));
+    T("gone_stat", stat(path, &st));
+    T("gone_open", open(path, O_RDONLY | O_DIRECTORY));
+    (void)snprintf(name, sizeof(name), "/proc/%d/status", pid);
+    T("gone_status", open(name, O_RDONLY));
+    YES("gone_at", openat(fd, "status", O_RDONLY) < 0);
+    T("gone_list", SC(getdents64, fd, b, sizeof(b)));
+    close(fd);
+    T("gone_closed", access(path, F_OK));
+}
+
+/* What is listed below a process goes as it does. */
+static void proc_gone(void)
+{
+    char path[64];
+
+    gone_dir("gone_dir", "");
+    gone_dir("gone_file", "/stat");
+    gone_dir("gone_fd", "/fd");
+    gone_dir("gone_task", "/task");
+    int fd = open("f", O_CREAT | O_RDWR, 0600);
+    (void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+    int info = open(path, O_RDONLY);
+    T("fdinfo_here", access(path, F_OK));
+    close(fd);
+    T("fdinfo_gone", access(path, F_OK));
+    T("fdinfo_again", dup2(info, fd) == fd ? access(path, F_OK) : -1);
+}
+
 int main(void)
 {
     t_begin("procs");
@@ -444,5 +487,6 @@ int main(void)
     t_child("prctls", prctls);
     t_child("execs", execs);
     pidfds();
+    proc_gone();
     return 0;
 }
