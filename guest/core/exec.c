@@ -130,6 +130,8 @@ static int script_follow(struct exec *x, char *head)
     char *interp, *arg;
     struct file *file;
     int r = script_parse(head, &interp, &arg);
+    if (r == 0 && x->args->name_ends)
+        r = -ENOENT; /* the interpreter could not open the script */
     if (r == 0)
         r = script_args(x, interp, arg);
     if (r == 0)

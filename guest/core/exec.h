@@ -12,6 +12,7 @@ struct exec_args {
     char *block; /* strings one after another, owned */
     uint64_t size, room;
     uint32_t argc, envc;
+    bool name_ends; /* the name is of a descriptor that exec closes */
 };
 
 void exec_args_fini(struct exec_args *a);

@@ -37,6 +37,8 @@ static int64_t exec_user(int dirfd, uptr_t uname, uptr_t argv, uptr_t envv,
     if (r >= 0)
         r = exec_open(dirfd, name, flags, &file);
     if (r == 0) {
+        args.name_ends = name[0] != '/' && dirfd != AT_FDCWD &&
+                         fd_flag_cloexec(dirfd, -1) == 1;
         exec_fd_name(name, dirfd);
         r = exec_args_user(&args, argv, envv);
         if (r == 0)

@@ -395,6 +395,31 @@ static void execs(void)
     T("txtbsy", fd);
 }
 
+/* A script by a descriptor that exec closes: its interpreter, which is no
+ * program here, could not open it. */
+static void exec_scripts(void)
+{
+    char *none[] = {NULL};
+    char *argv[] = {"x", NULL};
+    int fd = open("script4", O_CREAT | O_RDWR, 0755);
+
+    close(t_file("noprogram", 10));
+    chmod("noprogram", 0755);
+    write(fd, "#!./noprogram\n", 14);
+    close(fd);
+    fd = open("script4", O_RDONLY);
+    T("script_fd", SC(execveat, fd, "", argv, none, AT_EMPTY_PATH));
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    T("script_cloexec", SC(execveat, fd, "", argv, none, AT_EMPTY_PATH));
+    fd = open(".", O_RDONLY);
+    T("script_at", SC(execveat, fd, "script4", argv, none, 0));
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    T("script_at_cloexec", SC(execveat, fd, "script4", argv, none, 0));
+    T("script_absolute", SC(execveat, fd, "/no", argv, none, 0));
+    fd = open("noprogram", O_RDONLY | O_CLOEXEC);
+    T("noprogram_cloexec", SC(execveat, fd, "", argv, none, AT_EMPTY_PATH));
+}
+
 static void pidfds(void)
 {
     pid_t pid = fork();
@@ -486,6 +511,7 @@ int main(void)
     t_child("pdeathsig", pdeathsig_child);
     t_child("prctls", prctls);
     t_child("execs", execs);
+    t_child("exec_scripts", exec_scripts);
     pidfds();
     proc_gone();
     return 0;
