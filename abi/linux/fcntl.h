@@ -68,7 +68,11 @@
 #define LX_F_GETPIPE_SZ    1032
 #define LX_F_ADD_SEALS     1033
 #define LX_F_GET_SEALS     1034
+#define LX_F_GET_RW_HINT   1035
+#define LX_F_SET_RW_HINT   1036
 #define LX_FD_CLOEXEC      1
+
+#define LX_RWH_WRITE_LIFE_EXTREME 5 /* the last; 0: not set */
 
 #define LX_F_RDLCK 0
 #define LX_F_WRLCK 1
@@ -181,6 +185,7 @@ ABI_AT(struct lx_dirent, name, 18);
 
 #define LX_FIONREAD 0x541bu
 #define LX_FIONBIO  0x5421u
+#define LX_FIGETBSZ 0x0002u
 #define LX_FIONCLEX 0x5450u
 #define LX_FIOCLEX  0x5451u
 #define LX_FIOASYNC 0x5452u

@@ -40,6 +40,7 @@ enum madvise_advice {
     MADV_PAGEOUT = 21,
     MADV_POPULATE_READ = 22,
     MADV_POPULATE_WRITE = 23,
+    MADV_DONTNEED_LOCKED = 24,
 };
 
 /* --- mprotect --- */
@@ -242,7 +243,8 @@ static uint32_t advise_flags(uint32_t flags, int advice)
 static bool advise_drops(int advice)
 {
     /* Free pages may be given back at once: Linux says "later". */
-    return advice == MADV_DONTNEED || advice == MADV_FREE;
+    return advice == MADV_DONTNEED || advice == MADV_FREE ||
+           advice == MADV_DONTNEED_LOCKED;
 }
 
 static int advise_check(const struct vma *v, int advice)
@@ -250,7 +252,8 @@ static int advise_check(const struct vma *v, int advice)
     bool anon = vma_is_anon(v) && (v->flags & VMA_SHARED) == 0;
     if ((advice == MADV_FREE || advice == MADV_WIPEONFORK) && !anon)
         return -EINVAL;
-    if (advise_drops(advice) && (v->flags & VMA_LOCKED) != 0)
+    if ((advice == MADV_DONTNEED || advice == MADV_FREE) &&
+        (v->flags & VMA_LOCKED) != 0)
         return -EINVAL;
     return 0;
 }
@@ -284,10 +287,33 @@ static int advise_locked(struct aspace *as, uint64_t addr, uint64_t end,
     return r < 0 ? r : result;
 }
 
+/* Pages whose protection forbids it are -EINVAL, not -EFAULT. */
+static int advise_populate(struct aspace *as, uint64_t addr, uint64_t size,
+                           bool write)
+{
+    uint32_t need = write ? LX_PROT_WRITE : LX_PROT_READ;
+    uint64_t end = addr + size;
+    int r = 0;
+    while (r == 0 && addr < end) {
+        mutex_lock(&as->lock);
+        const struct vma *v = vma_at(as, addr);
+        uint64_t part = v != NULL ? MIN(v->end, end) - addr : 0;
+        if (v == NULL)
+            r = -ENOMEM;
+        else if ((v->prot & need) == 0)
+            r = -EINVAL;
+        mutex_unlock(&as->lock);
+        if (r == 0)
+            r = aspace_populate(as, addr, part, write);
+        addr += part;
+    }
+    return r;
+}
+
 int aspace_advise(struct aspace *as, uint64_t addr, uint64_t size, int advice)
 {
     bool known = (advice >= MADV_NORMAL && advice <= MADV_DONTNEED) ||
-                 (advice >= MADV_FREE && advice <= MADV_POPULATE_WRITE);
+                 (advice >= MADV_FREE && advice <= MADV_DONTNEED_LOCKED);
     if (!known || advice == MADV_REMOVE || (addr & PAGE_MASK) != 0 ||
         size > USER_END)
         return -EINVAL;
@@ -297,7 +323,7 @@ int aspace_advise(struct aspace *as, uint64_t addr, uint64_t size, int advice)
     if (!aspace_range_ok(addr, size))
         return -ENOMEM;
     if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE)
-        return aspace_populate(as, addr, size, advice == MADV_POPULATE_WRITE);
+        return advise_populate(as, addr, size, advice == MADV_POPULATE_WRITE);
     struct vma *dead = NULL;
     mutex_lock(&as->lock);
     int r = advise_locked(as, addr, addr + size, advice, &dead);

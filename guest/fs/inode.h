@@ -102,7 +102,8 @@ struct inode {
     uint32_t mode; /* S_IF* and permission bits */
     uint32_t uid, gid;
     uint32_t nlink;
-    int32_t writers; /* open for writing; below 0: programs run it; atomic */
+    uint8_t write_hint; /* F_SET_RW_HINT; atomic */
+    int32_t writers;    /* open for writing; below 0: programs run it; atomic */
     uint64_t rdev;
     uint64_t size;   /* bytes */
     uint64_t blocks; /* 512-byte units allocated */

@@ -81,14 +81,14 @@ static void add_region(struct text *t, const struct vma_info *m, char *name,
 {
     const struct inode *i = m->file != NULL ? m->file->inode : NULL;
     size_t before = t->used;
-    text_printf(t, "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu", (ul)m->start,
-                (ul)m->end, (m->prot & LX_PROT_READ) != 0 ? 'r' : '-',
-                (m->prot & LX_PROT_WRITE) != 0 ? 'w' : '-',
-                (m->prot & LX_PROT_EXEC) != 0 ? 'x' : '-',
-                (m->flags & LX_MAP_SHARED) != 0 ? 's' : 'p', (ul)m->offset,
-                i != NULL ? i->sb->dev >> 8 : 0,
-                i != NULL ? i->sb->dev & 0xff : 0,
-                i != NULL ? (ul)i->ino : 0ul);
+    text_printf(
+        t, "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu", (ul)m->start, (ul)m->end,
+        (m->prot & LX_PROT_READ) != 0 ? 'r' : '-',
+        (m->prot & LX_PROT_WRITE) != 0 ? 'w' : '-',
+        (m->prot & LX_PROT_EXEC) != 0 ? 'x' : '-',
+        (m->flags & LX_MAP_SHARED) != 0 ? 's' : 'p',
+        m->file != NULL ? (ul)m->offset : 0ul, i != NULL ? i->sb->dev >> 8 : 0,
+        i != NULL ? i->sb->dev & 0xff : 0, i != NULL ? (ul)i->ino : 0ul);
     const char *text = m->name;
     if (text == NULL && i != NULL)
         text = m->file->path.dentry != NULL

@@ -143,8 +143,14 @@ static int show_setgroups(struct text *t, const struct pseudo_ref *r)
         PROC_REG("auxv", 0400, proc_auxv), PROC_REG("maps", 0444, proc_maps),  \
         PROC_REG("smaps", 0444, proc_smaps),                                   \
         PROC_REG("smaps_rollup", 0444, proc_smaps_rollup),                     \
-        PROC_REG("mounts", 0444, proc_mounts),                                 \
-        PROC_REG("mountinfo", 0444, proc_mountinfo),                           \
+        {.name = "mounts",                                                     \
+         .mode = LX_S_IFREG | 0444,                                            \
+         .show = proc_mounts,                                                  \
+         .polled = true},                                                      \
+        {.name = "mountinfo",                                                  \
+         .mode = LX_S_IFREG | 0444,                                            \
+         .show = proc_mountinfo,                                               \
+         .polled = true},                                                      \
         PROC_REG("limits", 0444, proc_limits),                                 \
         PROC_REG("cgroup", 0444, show_cgroup),                                 \
         PROC_REG("cpuset", 0444, show_cpuset),                                 \

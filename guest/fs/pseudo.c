@@ -226,10 +226,26 @@ static void pseudo_release(struct file *f)
     kfree(t);
 }
 
+/* Not file_always_ready() itself: epoll(7) refuses what has that. */
+static uint32_t pseudo_poll(struct file *f, struct poll_table *pt)
+{
+    return file_always_ready(f, pt);
+}
+
 static const struct file_ops pseudo_file_ops = {
     .read = pseudo_read,
     .write = pseudo_write,
     .poll = file_always_ready,
+    .ioctl = file_no_ioctl,
+    .mmap = file_no_mmap,
+    .release = pseudo_release,
+};
+
+/* Files about the system, and what else says so. */
+static const struct file_ops pseudo_polled_ops = {
+    .read = pseudo_read,
+    .write = pseudo_write,
+    .poll = pseudo_poll,
     .ioctl = file_no_ioctl,
     .mmap = file_no_mmap,
     .release = pseudo_release,
@@ -263,7 +279,8 @@ static struct inode *pseudo_inode_new(struct superblock *sb,
         i->dir = &pseudo_dir_ops;
         i->nlink = 2;
     } else if ((n->mode & LX_S_IFMT) == LX_S_IFREG) {
-        i->file_ops = &pseudo_file_ops;
+        i->file_ops = ref->proc == NULL || n->polled ? &pseudo_polled_ops
+                                                     : &pseudo_file_ops;
     }
     if (n->magic != NULL)
         i->magic = pseudo_magic;

@@ -42,6 +42,7 @@ struct pseudo_node {
     /* Links that jump to an object: *out with references, or -errno. */
     int (*magic)(const struct pseudo_ref *r, struct path *out);
     const struct pseudo_dir *dir;
+    bool polled; /* poll(2) and epoll(7) work though it is of a process */
 };
 
 struct pseudo_dir {
@@ -70,8 +71,8 @@ int pseudo_mount(const char *type, uint32_t magic,
  * NULL when `i` is not one. */
 struct process *pseudo_process(struct inode *i, const struct pseudo_dir *dir);
 
-/* Is `d`, a cached child of `dir`, of something that ended or has another object
- * by now? False when `dir` is no directory of ours. */
+/* Is `d`, a cached child of `dir`, of something that ended or has another
+ * object by now? False when `dir` is no directory of ours. */
 bool pseudo_stale(struct inode *dir, const struct dentry *d);
 
 /* Decimal number without sign or leading zeros, the whole name; -1: not one. */

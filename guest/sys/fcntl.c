@@ -208,6 +208,20 @@ static int64_t fcntl_seals(struct file *f, uint32_t cmd, uint32_t seals)
     return r;
 }
 
+/* How long what is written will live: kept, and nothing else. */
+static int64_t fcntl_hint(struct inode *i, bool set, uint64_t arg)
+{
+    uint64_t hint = __atomic_load_n(&i->write_hint, __ATOMIC_RELAXED);
+    if (!set)
+        return put_user_u64(uptr(arg), hint);
+    if (copy_from_user(&hint, uptr(arg), sizeof(hint)) < 0)
+        return -EFAULT;
+    if (hint > LX_RWH_WRITE_LIFE_EXTREME)
+        return -EINVAL;
+    __atomic_store_n(&i->write_hint, (uint8_t)hint, __ATOMIC_RELAXED);
+    return 0;
+}
+
 static int64_t fcntl_file(struct file *f, int fd, uint32_t cmd, uint64_t arg)
 {
     switch (cmd) {
@@ -230,6 +244,9 @@ static int64_t fcntl_file(struct file *f, int fd, uint32_t cmd, uint64_t arg)
     case LX_F_ADD_SEALS:
     case LX_F_GET_SEALS: return fcntl_seals(f, cmd, (uint32_t)arg);
     case LX_F_GETLEASE: return LX_F_UNLCK;
+    case LX_F_GET_RW_HINT:
+    case LX_F_SET_RW_HINT:
+        return fcntl_hint(f->inode, cmd == LX_F_SET_RW_HINT, arg);
     default: return -EINVAL;
     }
 }
@@ -303,6 +320,8 @@ int64_t sys_ioctl(const uint64_t *a)
         r = ioctl_flag(f, fd, LX_O_NONBLOCK, a[2]);
     } else if (cmd == LX_FIOASYNC) {
         r = ioctl_flag(f, fd, LX_O_ASYNC, a[2]);
+    } else if (cmd == LX_FIGETBSZ) {
+        r = put_user_u32(uptr(a[2]), PAGE_SIZE);
     } else if (regular && (cmd == LX_FIONREAD || cmd == LX_FIOQSIZE)) {
         r = ioctl_regular(f, cmd, a[2]);
     } else {

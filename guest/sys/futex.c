@@ -86,8 +86,8 @@ static int64_t futex_do_requeue(const uint64_t *a, uint32_t cmd)
 
 static bool futex_takes_wall(uint32_t cmd)
 {
-    return cmd == LX_FUTEX_WAIT || cmd == LX_FUTEX_WAIT_BITSET ||
-           cmd == LX_FUTEX_WAIT_REQ_PI || cmd == LX_FUTEX_LOCK_PI2;
+    return cmd == LX_FUTEX_WAIT_BITSET || cmd == LX_FUTEX_WAIT_REQ_PI ||
+           cmd == LX_FUTEX_LOCK_PI2;
 }
 
 /* Locks that are handed over: the word is the owner's tid. */

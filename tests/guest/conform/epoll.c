@@ -76,6 +76,24 @@ static void refused(void)
     close(p[0]);
 }
 
+/* Files of /proc and /sys: some can be polled. */
+static void pseudo_files(void)
+{
+    static const char *const names[] = {
+        "/proc/self/mounts",        "/proc/self/mountinfo",
+        "/proc/self/stat",          "/proc/self/status",
+        "/proc/self/maps",          "/proc/sys/kernel/hostname",
+        "/proc/sys/kernel/pid_max", "/proc/meminfo",
+    };
+    int e = epoll_create1(0);
+
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        T(names[i] + 6, ctl(e, EPOLL_CTL_ADD, open(names[i], O_RDONLY), 0));
+    ctl(e, EPOLL_CTL_ADD, open("/proc/self/mounts", O_RDONLY), EPOLLIN);
+    look("mounts_ready", e);
+    close(e);
+}
+
 static void kinds(void)
 {
     int p[2], e = epoll_create1(0);
@@ -360,6 +378,7 @@ int main(void)
 {
     t_begin("epoll");
     refused();
+    pseudo_files();
     kinds();
     order();
     nested();

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /* read, write and their positioned, vectored and copying forms; lseek,
  * fallocate, truncate, fsync; limits on file size. */
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 
 #include "tests/guest/conform/t.h"
+
+#ifndef FIGETBSZ
+#define FIGETBSZ 2
+#endif
 
 #ifndef FALLOC_FL_KEEP_SIZE
 #define FALLOC_FL_KEEP_SIZE      1
@@ -309,6 +314,34 @@ static void null_devices(void)
     T("random_read", read(open("/dev/random", O_RDONLY), b, 8));
 }
 
+/* fcntl(2) F_*_RW_HINT and ioctl(2) FIGETBSZ. */
+static void hints(void)
+{
+    int fd = t_file("hint", 4), p[2], size = 0;
+    uint64_t v = 7;
+
+    T("hint_get", fcntl(fd, 1035, &v));
+    T("hint_none", v);
+    v = 3;
+    T("hint_set", fcntl(fd, 1036, &v));
+    v = 0;
+    T("hint_again", fcntl(open("hint", O_RDONLY), 1035, &v));
+    T("hint_is", v);
+    v = 6;
+    T("hint_big", fcntl(fd, 1036, &v));
+    v = 1ul << 32;
+    T("hint_huge", fcntl(fd, 1036, &v));
+    T("hint_set_ptr", fcntl(fd, 1036, BAD_PTR));
+    T("hint_get_ptr", fcntl(fd, 1035, BAD_PTR));
+    T("hint_past", fcntl(fd, 1039, &v));
+    fd = (int)SC(memfd_create, "x", 0); /* overlayfs has none */
+    T("bsz", ioctl(fd, FIGETBSZ, &size));
+    T("bsz_is", size);
+    pipe(p);
+    T("bsz_pipe", ioctl(p[0], FIGETBSZ, &size));
+    T("bsz_ptr", ioctl(fd, FIGETBSZ, BAD_PTR));
+}
+
 int main(void)
 {
     t_begin("fs_io");
@@ -318,6 +351,7 @@ int main(void)
     copies();
     sizes();
     null_devices();
+    hints();
     t_child("file_limit", file_limit);
     return 0;
 }

@@ -36,6 +36,8 @@ static void basics(void)
     T("bitset_past", FX(&word, FUTEX_WAIT_BITSET, 0, &past, NULL, -1));
     T("bitset_real",
       FX(&word, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 0, &past, NULL, -1));
+    T("wait_real",
+      FX(&word, FUTEX_WAIT | FUTEX_CLOCK_REALTIME, 1, NULL, NULL, 0));
     T("wake_bitset_zero", FX(&word, FUTEX_WAKE_BITSET, 1, NULL, NULL, 0));
     T("wait_odd", FX((char *)&word + 1, FUTEX_WAIT, 0, &short_, NULL, 0));
     T("wake_odd", FX((char *)&word + 1, FUTEX_WAKE, 1, NULL, NULL, 0));

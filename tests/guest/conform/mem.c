@@ -305,6 +305,49 @@ static void advice(void)
     T("msync_anon", msync(c, PAGE, MS_SYNC | MS_INVALIDATE));
 }
 
+/* Offsets of the regions in [m, m + size) of /proc/self/maps. */
+static void say_offsets(const char *label, const char *m, size_t size)
+{
+    FILE *f = fopen("/proc/self/maps", "r");
+    unsigned long start, offset;
+    char line[512];
+
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+        if (sscanf(line, "%lx-%*x %*s %lx", &start, &offset) == 2 &&
+            start >= (uintptr_t)m && start < (uintptr_t)m + size)
+            t_say(label, "+%lu %#lx", start - (uintptr_t)m, offset);
+    if (f != NULL)
+        (void)fclose(f);
+}
+
+static void advice_pages(void)
+{
+    char *m = mmap(NULL, 4 * PAGE, RW, ANON, -1, 0);
+    int fd = t_file("pages", 4 * PAGE);
+    char *f = mmap(NULL, 4 * PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+
+    m[PAGE] = 1;
+    T("dn_locked_mlock", mlock(m, 2 * PAGE));
+    T("dn_refused", madvise(m, 2 * PAGE, MADV_DONTNEED));
+    T("dn_locked", madvise(m, 2 * PAGE, 24));
+    T("dn_locked_zero", m[PAGE]);
+    munlock(m, 2 * PAGE);
+    T("dn_unlocked", madvise(m, 2 * PAGE, 24));
+    T("dn_beyond", madvise(m, 2 * PAGE, 27));
+    mprotect(m + 2 * PAGE, PAGE, PROT_READ);
+    mprotect(m + 3 * PAGE, PAGE, PROT_NONE);
+    T("pop_write", madvise(m, 2 * PAGE, 23));
+    T("pop_write_ro", madvise(m + PAGE, 2 * PAGE, 23));
+    T("pop_read_ro", madvise(m + PAGE, 2 * PAGE, 22));
+    T("pop_read_none", madvise(m, 4 * PAGE, 22));
+    T("pop_write_file_ro", madvise(f, PAGE, 23));
+    ftruncate(fd, PAGE);
+    T("pop_read_beyond", madvise(f, 4 * PAGE, 22));
+    say_offsets("offsets", m, 4 * PAGE);
+    mprotect(f + PAGE, PAGE, PROT_NONE);
+    say_offsets("offsets_file", f, 4 * PAGE);
+}
+
 static void locks(void)
 {
     char *m = mmap(NULL, 4 * PAGE, RW, ANON, -1, 0);
@@ -493,6 +536,7 @@ int main(void)
     remaps();
     remaps_regions();
     advice();
+    advice_pages();
     t_child("locks", locks);
     coherent();
     memfds();
