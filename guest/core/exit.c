@@ -222,6 +222,7 @@ static bool exit_leave(struct task *t)
     sched_times(t, &user, &system);
     p->utime += user;
     p->stime += system;
+    io_count_add(&p->io, &t->io);
     bool last = --p->thread_count == 0;
     if (last && !p->group_exit) {
         p->group_exit = true;

@@ -36,6 +36,11 @@ enum task_state {
     TASK_DEAD,
 };
 
+/* read(2), write(2) and their relatives: /proc/PID/io. */
+struct io_count {
+    uint64_t bytes[2], calls[2]; /* read, written */
+};
+
 struct task {
     struct arch_task arch; /* first: switch code uses fixed offsets */
     void *stack;           /* TASK_STACK_SIZE, owned */
@@ -74,8 +79,9 @@ struct task {
     int32_t take_tid; /* pid_take(): for the next pid_alloc(); 0: any */
     uint64_t rseq;    /* address of struct lx_rseq, or 0; core/rseq.c */
     uint32_t rseq_size, rseq_sig;
-    uint32_t rseq_cpu;       /* what it says */
-    bool rseq_event;         /* atomic: look at it before returning to user */
+    uint32_t rseq_cpu; /* what it says */
+    bool rseq_event;   /* atomic: look at it before returning to user */
+    struct io_count io;
     struct file *dead_files; /* file_put: released, one after another */
     bool putting_files;
     int32_t policy, rt_priority; /* sched_setscheduler(2): no effect */
@@ -156,6 +162,7 @@ struct process {
     nsec_t alarm_interval;
     nsec_t start;
     nsec_t utime, stime, cutime, cstime; /* of dead threads, of children */
+    struct io_count io;                  /* of dead threads */
     uint64_t min_faults, maj_faults, cmin_faults, cmaj_faults;
     int32_t oom_score_adj;
     uint32_t personality;
@@ -239,6 +246,14 @@ struct session *process_set_session(struct process *p, struct session *s);
 /* exec or exit of a vfork child: let the parent go on. */
 void process_vfork_release(struct process *p);
 /* CPU time of live and dead threads. */
+static inline void io_count_add(struct io_count *to, const struct io_count *c)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        to->bytes[i] += c->bytes[i];
+        to->calls[i] += c->calls[i];
+    }
+}
+
 void process_times(struct process *p, nsec_t *utime, nsec_t *stime);
 /* kernel.threads-max: -EAGAIN beyond it, for root too. */
 uint32_t process_threads_max(void);

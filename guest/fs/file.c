@@ -33,12 +33,20 @@ static uint32_t file_mode(uint32_t flags)
     }
 }
 
+static uint32_t files; /* atomic: how many there are */
+
+uint32_t file_count(void)
+{
+    return __atomic_load_n(&files, __ATOMIC_RELAXED);
+}
+
 struct file *file_new(const struct file_ops *ops, struct inode *i,
                       uint32_t flags)
 {
     struct file *f = kzalloc(sizeof(*f));
     if (f == NULL)
         return NULL;
+    (void)__atomic_add_fetch(&files, 1, __ATOMIC_RELAXED);
     f->ops = ops;
     f->inode = i;
     inode_get(i);
@@ -107,6 +115,7 @@ static void file_release(struct file *f)
     path_put(&f->path);
     inode_put(f->inode);
     kfree(f);
+    (void)__atomic_sub_fetch(&files, 1, __ATOMIC_RELAXED);
 }
 
 /* A file that is released may hold the last reference to another (a socket

@@ -55,6 +55,7 @@ struct file {
 #define FILE_FAILED (1u << 6) /* its open did not succeed */
 #define FILE_DENIER (1u << 5) /* and down: a program that runs */
 
+uint32_t file_count(void); /* open files of all kinds */
 /* Takes a reference of its own to the inode. NULL: memory. */
 struct file *file_new(const struct file_ops *ops, struct inode *i,
                       uint32_t flags);

@@ -7,10 +7,12 @@
 #include "guest/core/kmem.h"
 #include "guest/core/wait.h"
 #include "guest/fs/inode.h"
+#include "guest/fs/procfs.h"
 
 /* One lock for all lists: taken rarely, and cycles of waiters cross inodes. */
 static struct mutex flock_mutex = {.waiters = LIST_INIT(flock_mutex.waiters)};
 static struct list blocked = LIST_INIT(blocked); /* struct flock_waiter */
+static struct list lists = LIST_INIT(lists);     /* struct flock_list */
 
 struct flock {
     struct list node;
@@ -21,7 +23,9 @@ struct flock {
     int32_t pid;
 };
 
-struct flock_list { /* of one inode */
+struct flock_list {   /* of one inode */
+    struct list node; /* in `lists` */
+    const struct inode *inode;
     struct list locks;
     struct waitq wait;
 };
@@ -221,6 +225,8 @@ static int flock_list_make(struct inode *i)
         return -ENOLCK;
     list_init(&list->locks);
     waitq_init(&list->wait);
+    list->inode = i;
+    list_add_tail(&lists, &list->node);
     i->locks = list;
     return 0;
 }
@@ -286,8 +292,68 @@ void flock_free(struct inode *i)
 {
     if (i->locks == NULL)
         return;
+    mutex_lock(&flock_mutex);
+    list_remove(&i->locks->node);
+    mutex_unlock(&flock_mutex);
     LIST_FOR_SAFE(it, next, &i->locks->locks)
     flock_delete(LIST_ENTRY(it, struct flock, node));
     kfree(i->locks);
     i->locks = NULL;
+}
+
+/* --- /proc/locks --- */
+
+static void flock_line(struct text *t, unsigned n, const struct flock *l,
+                       const struct flock_request *waits, const struct inode *i)
+{
+    static const char *const kinds[] = {
+        [FLOCK_POSIX] = "POSIX ",
+        [FLOCK_OFD] = "OFDLCK",
+        [FLOCK_WHOLE] = "FLOCK ",
+    };
+    const struct flock_request r =
+        waits != NULL ? *waits
+                      : (struct flock_request){.kind = l->kind,
+                                               .type = l->type,
+                                               .start = l->start,
+                                               .end = l->end,
+                                               .pid = l->pid};
+    text_printf(t, "%u: %s%s ADVISORY  %s %d %02x:%02x:%lu %lu ", n,
+                waits != NULL ? "-> " : "", kinds[r.kind],
+                r.type == LX_F_WRLCK ? "WRITE" : "READ", r.pid, i->sb->dev >> 8,
+                i->sb->dev & 0xff, (unsigned long)i->ino,
+                (unsigned long)r.start);
+    if (r.end == UINT64_MAX)
+        text_printf(t, "EOF\n");
+    else
+        text_printf(t, "%lu\n", (unsigned long)r.end);
+}
+
+/* Each lock, and behind it who waits for it. */
+static void flock_lines(struct text *t, unsigned n, const struct flock *l,
+                        const struct inode *i)
+{
+    flock_line(t, n, l, NULL, i);
+    LIST_FOR(it, &blocked)
+    {
+        const struct flock_waiter *w =
+            LIST_ENTRY(it, struct flock_waiter, node);
+        if (w->inode == i && flock_find(w->inode, w->r) == l)
+            flock_line(t, n, l, w->r, i);
+    }
+}
+
+int proc_locks(struct text *t, const struct pseudo_ref *r)
+{
+    unsigned n = 0;
+    (void)r;
+    mutex_lock(&flock_mutex);
+    LIST_FOR(it, &lists)
+    {
+        const struct flock_list *list = LIST_ENTRY(it, struct flock_list, node);
+        LIST_FOR(at, &list->locks)
+        flock_lines(t, ++n, LIST_ENTRY(at, struct flock, node), list->inode);
+    }
+    mutex_unlock(&flock_mutex);
+    return 0;
 }

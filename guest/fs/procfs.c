@@ -32,6 +32,13 @@ static int show_self_mounts(struct text *t, const struct pseudo_ref *r)
     return 0;
 }
 
+static int show_swaps(struct text *t, const struct pseudo_ref *r)
+{
+    (void)r;
+    text_printf(t, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
+    return 0;
+}
+
 static const struct pseudo_node root_nodes[] = {
     PROC_LNK("self", show_self),
     PROC_LNK("thread-self", show_thread_self),
@@ -50,6 +57,8 @@ static const struct pseudo_node root_nodes[] = {
     PROC_REG("partitions", 0444, proc_partitions),
     PROC_REG("diskstats", 0444, proc_diskstats),
     PROC_REG("interrupts", 0444, proc_interrupts),
+    PROC_REG("locks", 0444, proc_locks),
+    PROC_REG("swaps", 0444, show_swaps),
     PROC_DIR("sys", 0555, &proc_sys_dir),
     PROC_DIR("sysvipc", 0555, &proc_sysvipc_dir),
     PROC_DIR("net", 0555, &proc_net_dir),

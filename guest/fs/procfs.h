@@ -34,18 +34,21 @@ enum { PROC_ALONE = 1 };
  * NULL when the process was reaped. */
 struct task *proc_ref_task(const struct pseudo_ref *r);
 /* procfs_status.c */
-proc_show proc_stat, proc_statm, proc_status, proc_limits, proc_schedstat;
+proc_show proc_stat, proc_statm, proc_status, proc_limits, proc_schedstat,
+    proc_io;
 /* procfs_mem.c */
 proc_show proc_cmdline, proc_environ, proc_auxv, proc_maps, proc_smaps,
     proc_smaps_rollup;
 /* procfs_fd.c */
-extern const struct pseudo_dir proc_fd_dir, proc_fdinfo_dir;
+extern const struct pseudo_dir proc_fd_dir, proc_fdinfo_dir, proc_ns_dir;
 proc_show proc_mounts, proc_mountinfo, proc_exe, proc_cwd, proc_root;
 proc_magic proc_exe_open, proc_cwd_open, proc_root_open;
 /* procfs_info.c */
 proc_show proc_cpuinfo, proc_meminfo, proc_kstat, proc_uptime, proc_loadavg,
     proc_version, proc_filesystems, proc_devices, proc_cgroups, proc_vmstat,
     proc_kcmdline, proc_partitions, proc_diskstats, proc_interrupts;
+/* flock.c */
+proc_show proc_locks;
 /* sys/ipc.c */
 extern const struct pseudo_dir proc_sysvipc_dir;
 /* procfs_sys.c */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* /proc/PID/{fd,fdinfo,exe,cwd,root,mounts,mountinfo}. */
+/* /proc/PID/{fd,fdinfo,exe,cwd,root,ns,mounts,mountinfo}. */
 #include "abi/linux/errno.h"
 #include "abi/linux/fcntl.h"
 
@@ -300,6 +300,66 @@ int proc_root(struct text *t, const struct pseudo_ref *r)
 {
     return show_link(t, r, proc_root_open);
 }
+
+/* --- ns --- */
+
+/* There is one namespace of each kind, with Linux's numbers, and nothing to do
+ * with it: the link's text is also the name of the file that it leads to, which
+ * is not listed. */
+#define NS_FILE(kind, number)                                                  \
+    {                                                                          \
+        .name = kind ":[" #number "]", .mode = LX_S_IFREG | 0444,              \
+        .ino = UINT64_C(number)                                                \
+    }
+static const struct pseudo_node ns_files[] = {
+    NS_FILE("cgroup", 4026531835), NS_FILE("ipc", 4026531839),
+    NS_FILE("mnt", 4026531841),    NS_FILE("net", 4026531840),
+    NS_FILE("pid", 4026531836),    NS_FILE("time", 4026531834),
+    NS_FILE("user", 4026531837),   NS_FILE("uts", 4026531838),
+};
+
+#define NS_SHOW(kind, index)                                                   \
+    static int ns_##kind(struct text *t, const struct pseudo_ref *r)           \
+    {                                                                          \
+        int e = check_access(r->proc);                                         \
+        if (e == 0)                                                            \
+            text_printf(t, "%s", ns_files[index].name);                        \
+        return e;                                                              \
+    }
+NS_SHOW(cgroup, 0)
+NS_SHOW(ipc, 1)
+NS_SHOW(mnt, 2)
+NS_SHOW(net, 3)
+NS_SHOW(pid, 4)
+NS_SHOW(time, 5)
+NS_SHOW(user, 6)
+NS_SHOW(uts, 7)
+
+static const struct pseudo_node ns_nodes[] = {
+    PROC_LNK("cgroup", ns_cgroup), PROC_LNK("ipc", ns_ipc),
+    PROC_LNK("mnt", ns_mnt),       PROC_LNK("net", ns_net),
+    PROC_LNK("pid", ns_pid),       PROC_LNK("pid_for_children", ns_pid),
+    PROC_LNK("time", ns_time),     PROC_LNK("time_for_children", ns_time),
+    PROC_LNK("user", ns_user),     PROC_LNK("uts", ns_uts),
+};
+
+static const struct pseudo_node *
+ns_find(const struct pseudo_ref *r, const char *name, struct pseudo_ref *child)
+{
+    for (unsigned i = 0; i < ARRAY_COUNT(ns_files); i++) {
+        if (strcmp(ns_files[i].name, name) != 0 || check_access(r->proc) < 0)
+            continue;
+        *child = (struct pseudo_ref){.proc = NULL}; /* of no process */
+        return &ns_files[i];
+    }
+    return NULL;
+}
+
+const struct pseudo_dir proc_ns_dir = {
+    .nodes = ns_nodes,
+    .count = ARRAY_COUNT(ns_nodes),
+    .find = ns_find,
+};
 
 /* --- mounts --- */
 

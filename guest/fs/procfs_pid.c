@@ -157,6 +157,7 @@ static int show_setgroups(struct text *t, const struct pseudo_ref *r)
         PROC_REG("oom_score", 0444, show_oom_score),                           \
         PROC_REG("wchan", 0444, show_zero),                                    \
         PROC_REG("schedstat", 0444, proc_schedstat),                           \
+        PROC_REG("io", 0400, proc_io),                                         \
         PROC_REG("personality", 0400, show_personality),                       \
         PROC_REG("loginuid", 0444, show_no_loginuid),                          \
         PROC_REG("sessionid", 0444, show_no_loginuid),                         \
@@ -166,6 +167,7 @@ static int show_setgroups(struct text *t, const struct pseudo_ref *r)
         PROC_DIR("fd", 0500, &proc_fd_dir),                                    \
         PROC_DIR("fdinfo", 0555, &proc_fdinfo_dir),                            \
         PROC_DIR("net", 0555, &proc_net_dir),                                  \
+        PROC_DIR("ns", 0511, &proc_ns_dir),                                    \
         {.name = "comm",                                                       \
          .mode = LX_S_IFREG | 0644,                                            \
          .show = show_comm,                                                    \

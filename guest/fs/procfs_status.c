@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* /proc/PID/{stat,statm,status,limits,schedstat}. */
+/* /proc/PID/{stat,statm,status,limits,schedstat,io}. */
 #include "abi/linux/errno.h"
 #include "abi/linux/proc.h"
 
@@ -323,5 +323,30 @@ int proc_limits(struct text *t, const struct pseudo_ref *r)
         limit_value(t, r->proc->rlimits[i].max);
         text_printf(t, "%-10s\n", limits[i].unit);
     }
+    return 0;
+}
+
+int proc_io(struct text *t, const struct pseudo_ref *r)
+{
+    struct io_count c = {.calls = {0}};
+    struct task *task = proc_ref_task(r);
+    struct process *p = r->proc;
+    if (task == NULL)
+        return -ESRCH;
+    unsigned long flags = spin_lock_irq(&p->sig_lock);
+    if (r->arg == PROC_ALONE) {
+        c = task->io;
+    } else {
+        c = p->io;
+        LIST_FOR(it, &p->threads)
+        io_count_add(&c, &LIST_ENTRY(it, struct task, thread_node)->io);
+    }
+    spin_unlock_irq(&p->sig_lock, flags);
+    task_put(task);
+    /* Nothing comes from a disk. */
+    text_printf(t,
+                "rchar: %lu\nwchar: %lu\nsyscr: %lu\nsyscw: %lu\n"
+                "read_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n",
+                (ul)c.bytes[0], (ul)c.bytes[1], (ul)c.calls[0], (ul)c.calls[1]);
     return 0;
 }

@@ -7,6 +7,7 @@
 #include "guest/core/page.h"
 #include "guest/core/task.h"
 #include "guest/core/uts.h"
+#include "guest/fs/file.h"
 #include "guest/fs/procfs.h"
 
 #define UUID_BYTES 16
@@ -99,6 +100,7 @@ SYS_VALUE(show_shmmax, "%lu", (unsigned long)(ram_pages() * PAGE_SIZE))
 SYS_VALUE(show_shmall, "%lu", (unsigned long)ram_pages())
 SYS_VALUE(show_shmmni, "%u", 4096u)
 SYS_VALUE(show_sem, "%s", "32000\t1024000000\t500\t32000")
+SYS_VALUE(show_overflow_id, "%u", 65534u)
 SYS_VALUE(show_printk, "%s", "4\t4\t1\t7")
 
 /* --- kernel/random --- */
@@ -167,6 +169,8 @@ static const struct pseudo_node kernel_nodes[] = {
     PROC_REG("dmesg_restrict", 0444, show_one),
     PROC_REG("perf_event_paranoid", 0444, show_two),
     PROC_REG("printk", 0444, show_printk),
+    PROC_REG("overflowuid", 0444, show_overflow_id),
+    PROC_REG("overflowgid", 0444, show_overflow_id),
     PROC_REG("tainted", 0444, show_zero),
     PROC_REG("msgmax", 0444, show_msgmax),
     PROC_REG("shmmax", 0444, show_shmmax),
@@ -194,7 +198,16 @@ static const struct pseudo_node vm_nodes[] = {
 };
 static const struct pseudo_dir vm_dir = PSEUDO_DIR(vm_nodes);
 
-SYS_VALUE(show_file_max, "%lu", 9223372036854775807ul)
+#define FILES_MAX 9223372036854775807ul
+
+SYS_VALUE(show_file_max, "%lu", FILES_MAX)
+static int show_file_nr(struct text *t, const struct pseudo_ref *r)
+{
+    (void)r;
+    text_printf(t, "%u\t0\t%lu\n", file_count(), FILES_MAX);
+    return 0;
+}
+
 SYS_VALUE(show_nr_open, "%u", 1048576u)
 SYS_VALUE(show_pipe_max, "%u", 1048576u)
 SYS_VALUE(show_lease_break, "%u", 45u)
@@ -217,6 +230,9 @@ static const struct pseudo_dir inotify_dir = PSEUDO_DIR(inotify_nodes);
 
 static const struct pseudo_node fs_nodes[] = {
     PROC_REG("file-max", 0444, show_file_max),
+    PROC_REG("file-nr", 0444, show_file_nr),
+    PROC_REG("overflowuid", 0444, show_overflow_id),
+    PROC_REG("overflowgid", 0444, show_overflow_id),
     PROC_REG("nr_open", 0444, show_nr_open),
     PROC_REG("pipe-max-size", 0444, show_pipe_max),
     PROC_REG("protected_hardlinks", 0444, show_one),

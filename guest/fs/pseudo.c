@@ -108,6 +108,8 @@ static bool ref_gone(const struct pseudo_ref *r)
 static uint64_t pseudo_ino(const struct pseudo_node *n,
                            const struct pseudo_ref *r)
 {
+    if (n->ino != 0)
+        return n->ino;
     uint64_t h = (uintptr_t)n;
     if (r->proc != NULL)
         h = h * 31 + (uint32_t)r->proc->pid;

@@ -42,7 +42,8 @@ struct pseudo_node {
     /* Links that jump to an object: *out with references, or -errno. */
     int (*magic)(const struct pseudo_ref *r, struct path *out);
     const struct pseudo_dir *dir;
-    bool polled; /* poll(2) and epoll(7) work though it is of a process */
+    uint64_t ino; /* 0: made of what it is about */
+    bool polled;  /* poll(2) and epoll(7) work though it is of a process */
 };
 
 struct pseudo_dir {

@@ -103,8 +103,10 @@ int64_t sys_flock(const uint64_t *a)
     struct file *f = fd_get(arg_fd(a[0]));
     if (f == NULL)
         return -EBADF;
-    struct flock_request r = {
-        .kind = FLOCK_WHOLE, .end = UINT64_MAX, .owner = f, .pid = -1};
+    struct flock_request r = {.kind = FLOCK_WHOLE,
+                              .end = UINT64_MAX,
+                              .owner = f,
+                              .pid = current()->proc->pid};
     int64_t s = 0;
     switch (op & ~(uint32_t)LX_LOCK_NB) {
     case LX_LOCK_SH: r.type = LX_F_RDLCK; break;

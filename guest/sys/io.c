@@ -80,6 +80,14 @@ static int rw_check(const struct file *f, const struct uio *u,
     return 0;
 }
 
+static void rw_count(bool write, int64_t n)
+{
+    struct io_count *c = &current()->io;
+    c->calls[write]++;
+    if (n > 0)
+        c->bytes[write] += (uint64_t)n;
+}
+
 static int64_t rw_run(struct file *f, struct uio *u, struct rw *rw)
 {
     uint64_t *pos = rw->at ? &rw->pos : NULL;
@@ -89,6 +97,7 @@ static int64_t rw_run(struct file *f, struct uio *u, struct rw *rw)
     u->nowait = (rw->flags & LX_RWF_NOWAIT) != 0;
     u->append = (rw->flags & LX_RWF_APPEND) != 0;
     int64_t n = rw->write ? file_write_at(f, u, pos) : file_read_at(f, u, pos);
+    rw_count(rw->write, n);
     if (n > 0)
         inotify_dentry(f->path.dentry, rw->write ? IN_MODIFY : IN_ACCESS);
     return n;
