@@ -435,10 +435,9 @@ static bool input_must_wait(const struct tty *t)
     return !lflag(t, LX_ICANON) || t->canon != t->tail;
 }
 
-size_t tty_input(struct tty *t, const char *data, size_t n)
+size_t ldisc_input(struct tty *t, const char *data, size_t n)
 {
     size_t done = 0;
-    mutex_lock(&t->lock);
     if (t->buf == NULL)
         t->buf = kmalloc(TTY_BUF_SIZE);
     if (t->buf == NULL || t->hung || (t->termios.cflag & LX_CREAD) == 0)
@@ -456,20 +455,15 @@ size_t tty_input(struct tty *t, const char *data, size_t n)
     bool wake = !lflag(t, LX_ICANON) && ring_used(t) > 0;
     if (wake)
         readers_wake(t);
-    mutex_unlock(&t->lock);
     return done;
 }
 
-size_t tty_input_room(struct tty *t)
+size_t tty_input(struct tty *t, const char *data, size_t n)
 {
     mutex_lock(&t->lock);
-    size_t room = TTY_BUF_SIZE - 1 - MIN(ring_used(t), TTY_BUF_SIZE - 1);
-    if (lflag(t, LX_ICANON) && t->canon == t->tail)
-        room = TTY_BUF_SIZE; /* too long a line loses characters */
-    if (room == 0)
-        t->throttled = true;
+    size_t done = ldisc_input(t, data, n);
     mutex_unlock(&t->lock);
-    return room;
+    return done;
 }
 
 /* --- reading --- */
@@ -539,7 +533,8 @@ uint32_t ldisc_peek(const struct tty *t, uint32_t max, const char **at,
 void ldisc_consume(struct tty *t, uint32_t n)
 {
     t->tail += n;
-    if (!t->throttled || ring_used(t) > TTY_BUF_SIZE / 2)
+    /* A long line whose end is still to come leaves nothing to read. */
+    if (!t->throttled || (ring_used(t) > TTY_BUF_SIZE / 2 && ldisc_pending(t)))
         return;
     t->throttled = false;
     t->drv->unthrottle(t);

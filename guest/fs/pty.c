@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Pseudo-terminals: pty(7). The master side is a file on a ring that the
- * slave terminal's driver fills; what is written to it is the slave's input.
+ * Pseudo-terminals: pty(7). The master side is a file on a queue that the
+ * slave terminal's driver fills; what is written to it is the slave's input,
+ * which waits in another queue when the line discipline is full.
  */
 #include "abi/linux/errno.h"
 #include "abi/linux/fcntl.h"
@@ -18,50 +19,137 @@
 #include "guest/fs/poll.h"
 #include "guest/fs/tty_impl.h"
 
-#define PTY_RING  4096 /* power of two */
+#define PTY_PAGES 8
+#define PTY_PAGE  UINT32_C(4096)
+#define PTY_RING  (PTY_PAGES * PTY_PAGE) /* power of two */
 #define PTY_PIECE 256
 #define PTS_MAJOR 136
 
-struct pty { /* owned by its tty */
+/* A ring of pages, of which those exist that hold something. One puts, one
+ * takes; free-running indexes. */
+struct pty_queue {
+    char *pages[PTY_PAGES];
+    uint32_t head, tail;
+};
+
+/* Owned by its tty. What it holds for the two is at most PTY_RING each way, and
+ * TTY_BUF_SIZE of the line discipline's; once read, a page or two. */
+struct pty {
     struct tty *tty;
     uint32_t index;
-    bool locked;        /* TIOCSPTLCK */
-    bool slave_closed;  /* it was open once: master gets EIO */
-    struct mutex lock;  /* reading the ring */
-    char *ring;         /* the slave's output; free-running indexes */
-    uint32_t head;      /* by the slave, under tty.lock */
-    uint32_t tail;      /* by the master, under lock */
-    struct waitq waitq; /* the master waits */
-    bool input_room;    /* the slave may take input again; atomic */
+    bool locked;          /* TIOCSPTLCK */
+    bool slave_closed;    /* it was open once: nothing to read is EIO */
+    struct mutex lock;    /* the master takes */
+    struct pty_queue out; /* the slave puts, under tty.lock */
+    struct pty_queue in;  /* input there was no room for: tty.lock */
+    struct waitq waitq;   /* the master waits */
 };
 
 static struct mutex pts_lock = {.waiters = LIST_INIT(pts_lock.waiters)};
 static struct pty *pts_table[PTS_MAX]; /* pts_lock; masters that are open */
 
-/* --- slave side: tty_driver --- */
+/* --- one direction --- */
 
-static uint32_t ring_used(const struct pty *p)
+/* Both pair with the releases in queue_put and queue_skip. What is not the
+ * caller's own is looked at last: more may have come, never less. */
+static uint32_t queue_used(const struct pty_queue *q)
 {
-    /* Pairs with the releases in pty_out and master_read. */
-    return __atomic_load_n(&p->head, __ATOMIC_ACQUIRE) -
-           __atomic_load_n(&p->tail, __ATOMIC_ACQUIRE);
+    uint32_t tail = __atomic_load_n(&q->tail, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&q->head, __ATOMIC_ACQUIRE) - tail;
 }
+
+/* A page is not entered again before all of it was taken. */
+static uint32_t queue_room(const struct pty_queue *q)
+{
+    uint32_t head = __atomic_load_n(&q->head, __ATOMIC_ACQUIRE);
+    uint32_t tail = __atomic_load_n(&q->tail, __ATOMIC_ACQUIRE);
+    return PTY_RING - (head - tail + tail % PTY_PAGE);
+}
+
+/* Of index `i`, which is to be filled; NULL: memory is out. */
+static char *queue_page(struct pty_queue *q, uint32_t i)
+{
+    char **page = &q->pages[i / PTY_PAGE % PTY_PAGES];
+    if (*page == NULL)
+        *page = kmalloc(PTY_PAGE);
+    return *page;
+}
+
+static uint32_t queue_put(struct pty_queue *q, const char *from, size_t n)
+{
+    uint32_t take = (uint32_t)MIN(n, queue_room(q)), done = 0;
+    while (done < take) {
+        uint32_t at = (q->head + done) % PTY_PAGE;
+        uint32_t step = MIN(take - done, PTY_PAGE - at);
+        char *page = queue_page(q, q->head + done);
+        if (page == NULL)
+            break;
+        memcpy(page + at, from + done, step);
+        done += step;
+    }
+    __atomic_store_n(&q->head, q->head + done, __ATOMIC_RELEASE);
+    return done;
+}
+
+/* The first bytes, as far as they are contiguous. */
+static uint32_t queue_peek(const struct pty_queue *q, const char **at)
+{
+    uint32_t from = q->tail % PTY_PAGE;
+    uint32_t used = queue_used(q);
+    if (used == 0)
+        return 0;
+    *at = q->pages[q->tail / PTY_PAGE % PTY_PAGES] + from;
+    return MIN(used, PTY_PAGE - from);
+}
+
+/* At most what queue_peek returned. */
+static void queue_skip(struct pty_queue *q, uint32_t n)
+{
+    char **page = &q->pages[q->tail / PTY_PAGE % PTY_PAGES];
+    if (n > 0 && (q->tail + n) % PTY_PAGE == 0) {
+        kfree(*page);
+        *page = NULL;
+    }
+    __atomic_store_n(&q->tail, q->tail + n, __ATOMIC_RELEASE);
+}
+
+static void queue_clear(struct pty_queue *q)
+{
+    const char *at;
+    uint32_t n;
+    while ((n = queue_peek(q, &at)) > 0)
+        queue_skip(q, n);
+}
+
+static void queue_free(struct pty_queue *q)
+{
+    for (uint32_t i = 0; i < PTY_PAGES; i++)
+        kfree(q->pages[i]);
+}
+
+/* --- slave side: tty_driver --- */
 
 static size_t pty_room(struct tty *t)
 {
-    return PTY_RING - ring_used(t->drv_data);
+    const struct pty *p = t->drv_data;
+    return queue_room(&p->out);
+}
+
+static bool pty_reserve(struct tty *t, size_t n)
+{
+    struct pty *p = t->drv_data;
+    for (size_t i = 0; i < n; i += PTY_PAGE - (p->out.head + i) % PTY_PAGE)
+        if (queue_page(&p->out, p->out.head + (uint32_t)i) == NULL)
+            return false;
+    return true;
 }
 
 static size_t pty_out(struct tty *t, const void *data, size_t n)
 {
     struct pty *p = t->drv_data;
-    const char *from = data;
-    uint32_t take = (uint32_t)MIN(n, pty_room(t));
-    for (uint32_t i = 0; i < take; i++)
-        p->ring[(p->head + i) % PTY_RING] = from[i];
-    __atomic_store_n(&p->head, p->head + take, __ATOMIC_RELEASE);
+    uint32_t taken = queue_put(&p->out, data, n);
     waitq_wake(&p->waitq, EPOLLIN | EPOLLRDNORM, WAKE_ALL);
-    return take;
+    return taken;
 }
 
 static size_t pty_queued(struct tty *t)
@@ -70,10 +158,24 @@ static size_t pty_queued(struct tty *t)
     return 0;
 }
 
+/* What the line discipline takes now of what it refused before. */
 static void pty_unthrottle(struct tty *t)
 {
     struct pty *p = t->drv_data;
-    __atomic_store_n(&p->input_room, true, __ATOMIC_RELEASE);
+    const char *at;
+    uint32_t n, taken;
+    do {
+        n = queue_peek(&p->in, &at);
+        taken = (uint32_t)(n > 0 ? ldisc_input(t, at, n) : 0);
+        queue_skip(&p->in, taken);
+    } while (n > 0 && taken == n);
+    waitq_wake(&p->waitq, EPOLLOUT | EPOLLWRNORM, WAKE_ALL);
+}
+
+static void pty_flush(struct tty *t)
+{
+    struct pty *p = t->drv_data;
+    queue_clear(&p->in);
     waitq_wake(&p->waitq, EPOLLOUT | EPOLLWRNORM, WAKE_ALL);
 }
 
@@ -89,15 +191,18 @@ static void pty_free(struct tty *t)
     struct pty *p = t->drv_data;
     if (p == NULL)
         return;
-    kfree(p->ring);
+    queue_free(&p->in);
+    queue_free(&p->out);
     kfree(p);
 }
 
 static const struct tty_driver pty_driver = {
     .write = pty_out,
     .room = pty_room,
+    .reserve = pty_reserve,
     .queued = pty_queued,
     .unthrottle = pty_unthrottle,
+    .flush = pty_flush,
     .closed = pty_slave_closed,
     .free = pty_free,
 };
@@ -114,15 +219,15 @@ static int64_t master_copy(struct pty *p, struct uio *u)
 {
     int64_t done = 0;
     mutex_lock(&p->lock);
-    while (u->left > 0 && ring_used(p) > 0) {
-        uint32_t at = p->tail % PTY_RING;
-        uint32_t n = MIN(ring_used(p), PTY_RING - at);
-        int64_t put = uio_put(u, p->ring + at, n);
+    const char *at;
+    uint32_t n;
+    while (u->left > 0 && (n = queue_peek(&p->out, &at)) > 0) {
+        int64_t put = uio_put(u, at, n);
         if (put <= 0) {
             done = done > 0 ? done : put;
             break;
         }
-        __atomic_store_n(&p->tail, p->tail + (uint32_t)put, __ATOMIC_RELEASE);
+        queue_skip(&p->out, (uint32_t)put);
         done += put;
     }
     mutex_unlock(&p->lock);
@@ -147,51 +252,32 @@ static int64_t master_read(struct file *f, struct uio *u, uint64_t *pos)
         if ((f->flags & LX_O_NONBLOCK) != 0)
             return -EAGAIN;
         int r;
-        WAIT_FOR(r, &p->waitq, ring_used(p) > 0 || p->slave_closed,
+        WAIT_FOR(r, &p->waitq, queue_used(&p->out) > 0 || p->slave_closed,
                  WAIT_SIGNALS, NSEC_NEVER);
         if (r < 0)
             return r;
     }
 }
 
-/* All of a piece: `n` was what the terminal had room for, so the loop runs
- * again only if its mode changed meanwhile. */
-static int master_feed(struct pty *p, const char *piece, size_t n)
-{
-    for (;;) {
-        __atomic_store_n(&p->input_room, false, __ATOMIC_SEQ_CST);
-        size_t taken = tty_input(p->tty, piece, n);
-        piece += taken;
-        n -= taken;
-        if (n == 0)
-            break;
-        int r;
-        WAIT_FOR(r, &p->waitq,
-                 __atomic_load_n(&p->input_room, __ATOMIC_ACQUIRE) ||
-                     p->slave_closed,
-                 WAIT_SIGNALS, NSEC_NEVER);
-        if (r < 0 || p->slave_closed)
-            return r < 0 ? r : -EIO;
-    }
-    __atomic_store_n(&p->input_room, true, __ATOMIC_RELEASE);
-    return 0;
-}
-
-/* One piece of input for the slave: bytes taken, 0: it must be read first. */
+/* One piece of input for the slave, whose files may all be closed. Bytes taken
+ * (fewer than of `u` when memory is out), 0: some must be read first. */
 static int64_t master_piece(struct pty *p, struct uio *u)
 {
     char piece[PTY_PIECE];
-    __atomic_store_n(&p->input_room, false, __ATOMIC_SEQ_CST);
-    size_t room = tty_input_room(p->tty);
-    if (room == 0)
-        return 0;
-    int64_t n = uio_get(u, piece, MIN(room, sizeof(piece)));
-    if (n <= 0) {
-        __atomic_store_n(&p->input_room, true, __ATOMIC_RELEASE);
-        return n;
+    struct tty *t = p->tty;
+    mutex_lock(&t->lock);
+    int64_t n = MIN(queue_room(&p->in), (uint32_t)sizeof(piece));
+    if (n > 0)
+        n = uio_get(u, piece, (uint64_t)n);
+    if (n > 0) {
+        size_t size = (size_t)n, taken = 0;
+        if (queue_used(&p->in) == 0)
+            taken = ldisc_input(t, piece, size);
+        taken += queue_put(&p->in, piece + taken, size - taken);
+        n = taken > 0 ? (int64_t)taken : -ENOMEM;
     }
-    int r = master_feed(p, piece, (size_t)n);
-    return r < 0 ? r : n;
+    mutex_unlock(&t->lock);
+    return n;
 }
 
 static int64_t master_write(struct file *f, struct uio *u, uint64_t *pos)
@@ -199,21 +285,20 @@ static int64_t master_write(struct file *f, struct uio *u, uint64_t *pos)
     struct pty *p = pty_of(f);
     int64_t done = 0;
     (void)pos;
-    if (p->slave_closed)
-        return -EIO;
     while (u->left > 0) {
+        uint64_t left = u->left;
         int64_t n = master_piece(p, u);
         if (n == 0 && (f->flags & LX_O_NONBLOCK) != 0) {
             n = -EAGAIN;
         } else if (n == 0) {
             int r;
-            WAIT_FOR(r, &p->waitq,
-                     __atomic_load_n(&p->input_room, __ATOMIC_ACQUIRE) ||
-                         p->slave_closed,
-                     WAIT_SIGNALS, NSEC_NEVER);
-            n = r == 0 && p->slave_closed ? -EIO : r;
+            WAIT_FOR(r, &p->waitq, queue_room(&p->in) > 0, WAIT_SIGNALS,
+                     NSEC_NEVER);
+            n = r;
         } else if (n > 0) {
             done += n;
+            if ((uint64_t)n < left - u->left)
+                return done;
         }
         if (n < 0)
             return done > 0 ? done : n;
@@ -226,11 +311,11 @@ static uint32_t master_poll(struct file *f, struct poll_table *pt)
     struct pty *p = pty_of(f);
     uint32_t r = 0;
     poll_add(pt, &p->waitq);
-    if (ring_used(p) > 0)
+    if (queue_used(&p->out) > 0)
         r |= EPOLLIN | EPOLLRDNORM;
     if (p->slave_closed)
         r |= EPOLLHUP;
-    if (__atomic_load_n(&p->input_room, __ATOMIC_ACQUIRE))
+    if (queue_room(&p->in) > 0)
         r |= EPOLLOUT | EPOLLWRNORM;
     return r;
 }
@@ -264,7 +349,7 @@ static int64_t master_ioctl(struct file *f, uint32_t cmd, uint64_t arg)
         return 0;
     case LX_TIOCGPTLCK: return put_user_u32(uptr(arg), p->locked);
     case LX_TIOCGPTPEER: return open_peer(p, arg);
-    case LX_TIOCINQ: return put_user_u32(uptr(arg), ring_used(p));
+    case LX_TIOCINQ: return put_user_u32(uptr(arg), queue_used(&p->out));
     case LX_TIOCGPGRP: /* of the slave */
         return put_user_u32(uptr(arg), (uint32_t)p->tty->pgrp);
     case LX_TIOCGSID:
@@ -304,17 +389,13 @@ static const struct file_ops master_ops = {
 static struct tty *pty_new(void)
 {
     struct pty *p = kzalloc(sizeof(*p));
-    char *ring = kmalloc(PTY_RING);
-    struct tty *t = p != NULL && ring != NULL ? tty_new(&pty_driver, 0) : NULL;
+    struct tty *t = p != NULL ? tty_new(&pty_driver, 0) : NULL;
     if (t == NULL) {
         kfree(p);
-        kfree(ring);
         return NULL;
     }
     p->tty = t;
-    p->ring = ring;
     p->locked = true;
-    p->input_room = true;
     mutex_init(&p->lock);
     waitq_init(&p->waitq);
     t->drv_data = p;

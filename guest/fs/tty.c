@@ -239,8 +239,12 @@ static int64_t write_piece(struct tty *t, struct uio *u)
     if (t->hung) {
         n = -EIO;
     } else if (!t->stopped) {
-        uint64_t room = t->drv->room(t) / ldisc_growth(t);
-        n = (int64_t)MIN(room, (uint64_t)sizeof(piece));
+        uint32_t growth = ldisc_growth(t);
+        uint64_t room = t->drv->room(t) / growth;
+        n = (int64_t)MIN(room, MIN(u->left, (uint64_t)sizeof(piece)));
+        if (t->drv->reserve != NULL &&
+            !t->drv->reserve(t, (uint64_t)n * growth))
+            n = -ENOMEM;
         if (n > 0)
             n = uio_get(u, piece, (uint64_t)n);
         if (n > 0)

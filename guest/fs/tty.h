@@ -20,10 +20,17 @@ struct tty_driver {
     /* Take output bytes from the line discipline; returns how many were taken
      * (may be fewer: tty_wakeup() when there is room). */
     size_t (*write)(struct tty *t, const void *data, size_t n);
-    size_t (*room)(struct tty *t);   /* must not sleep */
+    size_t (*room)(struct tty *t); /* must not sleep */
+    /* Memory for `n` more bytes of that room; false: there is none. NULL: it
+     * needs none. Like `write`, with the terminal's lock held. */
+    bool (*reserve)(struct tty *t, size_t n);
     size_t (*queued)(struct tty *t); /* output not yet taken: TIOCOUTQ */
-    /* The line discipline took input after it had refused some. */
+    /* The line discipline has room again after it had refused input. The
+     * terminal's lock is held. */
     void (*unthrottle)(struct tty *t);
+    /* Forget input that the line discipline refused; NULL: there is none. The
+     * terminal's lock is held. */
+    void (*flush)(struct tty *t);
     void (*closed)(struct tty *t); /* the last file of it was closed */
     void (*free)(struct tty *t);   /* the last reference is gone */
 };
@@ -36,8 +43,6 @@ int32_t tty_pgrp(const struct tty *t); /* foreground group, 0: none */
 /* Bytes arrived from the device: echo, edit, signals. Returns bytes accepted
  * (the rest after drv->unthrottle). */
 size_t tty_input(struct tty *t, const char *data, size_t n);
-/* Bytes tty_input would take now; 0: drv->unthrottle tells when. */
-size_t tty_input_room(struct tty *t);
 void tty_wakeup(struct tty *t); /* the driver has room again; any context */
 void tty_set_winsize(struct tty *t, const struct lx_winsize *w); /* SIGWINCH */
 void tty_hangup(struct tty *t); /* the other end is gone: SIGHUP, EOF */

@@ -108,6 +108,15 @@ static int64_t ioctl_fixed(struct tty *t, bool set, uptr_t at)
     return set ? 0 : copy_to_user(at, &fixed, sizeof(fixed));
 }
 
+/* lock is held. */
+static void flush_input(struct tty *t)
+{
+    if (t->drv->flush != NULL)
+        t->drv->flush(t);
+    ldisc_flush_input(t);
+    ldisc_consume(t, 0);
+}
+
 static int64_t set_termios(struct tty *t, uptr_t from, size_t size, bool wait,
                            bool flush)
 {
@@ -125,7 +134,7 @@ static int64_t set_termios(struct tty *t, uptr_t from, size_t size, bool wait,
         return r;
     mutex_lock(&t->lock);
     if (flush)
-        ldisc_flush_input(t);
+        flush_input(t);
     keep_termios(t, &to);
     ldisc_set_termios(t, &to);
     mutex_unlock(&t->lock);
@@ -150,10 +159,8 @@ static int64_t flush(struct tty *t, uint64_t what)
         return -EINVAL;
     /* Output is with the driver already; only input can be forgotten. */
     mutex_lock(&t->lock);
-    if (what != LX_TCOFLUSH) {
-        ldisc_flush_input(t);
-        ldisc_consume(t, 0);
-    }
+    if (what != LX_TCOFLUSH)
+        flush_input(t);
     mutex_unlock(&t->lock);
     return 0;
 }

@@ -13,6 +13,7 @@
 #include "abi/linux/stat.h"
 
 #include "guest/arch/fake/fake.h"
+#include "guest/core/frame.h"
 #include "guest/core/task.h"
 #include "guest/core/uio.h"
 #include "guest/fs/file.h"
@@ -99,27 +100,90 @@ static void test_both_ways(void **state)
     assert_int_equal(io(master, false, &c, 1), -EAGAIN);
 }
 
+#define MANY 50000
+
+static void fill(struct file *from, const char *data, int64_t *n)
+{
+    *n = io(from, true, data, MANY);
+    assert_in_range(*n, 22048,
+                    8 * 4096 + TTY_BUF_SIZE); /* Linux's, the bound */
+    assert_int_equal(io(from, true, data, 1), -EAGAIN);
+    assert_int_equal(from->ops->poll(from, NULL) & EPOLLOUT, 0);
+}
+
+static void empty(struct file *f, const char *data, int64_t n)
+{
+    static char back[MANY];
+    int64_t got, done = 0;
+    while ((got = io(f, false, back + done, (size_t)(MANY - done))) > 0)
+        done += got;
+    assert_int_equal(got, -EAGAIN);
+    assert_int_equal(done, n);
+    assert_memory_equal(back, data, (size_t)n);
+}
+
+/* What both ways hold, in bytes and in memory, again and again. */
 static void test_full(void **state)
 {
     (void)state;
-    static char many[20000], back[20000];
-    memset(many, 'y', sizeof(many));
-    int64_t n = io(slave, true, many, sizeof(many));
-    assert_in_range(n, 2000, 8192);
-    assert_int_equal(slave->ops->poll(slave, NULL) & EPOLLOUT, 0);
-    assert_int_equal(io(master, false, back, sizeof(back)), n);
-    assert_int_equal(slave->ops->poll(slave, NULL) & EPOLLOUT, EPOLLOUT);
+    static char many[MANY];
+    for (size_t i = 0; i < MANY; i++)
+        many[i] = (char)('!' + i % 89);
     struct lx_termios t;
     assert_int_equal(slave->ops->ioctl(slave, LX_TCGETS, (uintptr_t)&t), 0);
     t.lflag &= ~(LX_ICANON | LX_ECHO);
     assert_int_equal(slave->ops->ioctl(slave, LX_TCSETS, (uintptr_t)&t), 0);
-    n = io(master, true, many, sizeof(many));
-    assert_in_range(n, 2000, TTY_BUF_SIZE);
-    assert_int_equal(io(master, true, many, 1), -EAGAIN);
-    assert_int_equal(master->ops->poll(master, NULL) & EPOLLOUT, 0);
-    assert_int_equal(io(slave, false, back, sizeof(back)), n);
-    assert_int_equal(master->ops->poll(master, NULL) & EPOLLOUT, EPOLLOUT);
-    assert_int_equal(io(master, true, many, 1), 1);
+    uint64_t before = page_free_count();
+    for (size_t i = 0; i < 20; i++) {
+        int64_t out, in;
+        fill(slave, many, &out);
+        fill(master, many, &in);
+        assert_in_range(before - page_free_count(), 15, 17);
+        empty(master, many, out);
+        empty(slave, many, in);
+        assert_in_range(before - page_free_count(), 1, 3);
+        assert_int_equal(slave->ops->poll(slave, NULL) & EPOLLOUT, EPOLLOUT);
+        assert_int_equal(master->ops->poll(master, NULL) & EPOLLOUT, EPOLLOUT);
+        assert_int_equal(io(master, true, many, 100 * i), 100 * i);
+        assert_int_equal(io(slave, true, many, 100 * i), 100 * i);
+        empty(slave, many, (int64_t)(100 * i));
+        empty(master, many, (int64_t)(100 * i));
+    }
+}
+
+/* Complete lines are read while a long one waits for its end in the queue. */
+static void test_long_line(void **state)
+{
+    (void)state;
+    static char many[5000], back[5000];
+    memset(many, 'y', sizeof(many));
+    many[999] = '\n';
+    many[4500] = '\n';
+    assert_int_equal(io(master, true, many, 4501), 4501);
+    assert_int_equal(io(slave, false, back, sizeof(back)), 1000);
+    assert_int_equal(io(slave, false, back, sizeof(back)), 3501);
+    assert_int_equal(io(slave, false, back, sizeof(back)), -EAGAIN);
+}
+
+static void test_flush(void **state)
+{
+    (void)state;
+    static char many[20000];
+    memset(many, '\n', sizeof(many));
+    for (uint32_t cmd = LX_TCSETS; cmd <= LX_TCSETSF; cmd++) {
+        struct lx_termios t;
+        int64_t r;
+        assert_int_equal(io(master, true, many, sizeof(many)), sizeof(many));
+        (void)slave->ops->ioctl(slave, LX_TCGETS, (uintptr_t)&t);
+        if (cmd == LX_TCSETSF)
+            r = slave->ops->ioctl(slave, cmd, (uintptr_t)&t);
+        else
+            r = slave->ops->ioctl(slave, LX_TCFLSH, LX_TCIFLUSH);
+        assert_int_equal(r, 0);
+        assert_int_equal(io(slave, false, many, 1), -EAGAIN);
+        assert_int_equal(io(master, true, "new\n", 4), 4);
+        expect(slave, "new\n");
+    }
 }
 
 static void test_slave_closes(void **state)
@@ -133,9 +197,13 @@ static void test_slave_closes(void **state)
     expect(master, "bye");
     assert_int_equal(io(master, false, &c, 1), -EIO);
     assert_true((master->ops->poll(master, NULL) & EPOLLHUP) != 0);
+    assert_int_equal(io(master, true, "in\n", 3), 3);
+    expect(master, "in\r\n");
+    assert_int_equal(io(master, false, &c, 1), -EIO);
     slave = open_with(pts_open, LX_MKDEV(136, 0), &r); /* again */
     assert_int_equal(r, 0);
     assert_int_equal(io(master, false, &c, 1), -EAGAIN);
+    expect(slave, "in\n");
 }
 
 static void test_master_closes(void **state)
@@ -186,8 +254,9 @@ static void test_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_both_ways),     T(test_full),  T(test_slave_closes),
-        T(test_master_closes), T(test_names),
+        T(test_both_ways), T(test_full),         T(test_long_line),
+        T(test_flush),     T(test_slave_closes), T(test_master_closes),
+        T(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+/* pty(7): what both sides hold, and one side without the other. */
+#include <sys/ioctl.h>
+#include <termios.h>
+
+#include "tests/guest/conform/t.h"
+
+#define HELD 12000 /* bytes that a pty holds each way at least */
+
+static char big[70000], back[70000];
+
+/* A new pair; `lflag` and `iflag` are taken away, the rest is the default. */
+static int master(int *slave, tcflag_t iflag, tcflag_t lflag)
+{
+    int m = posix_openpt(O_RDWR | O_NOCTTY);
+    struct termios t;
+    unlockpt(m);
+    *slave = open(ptsname(m), O_RDWR | O_NOCTTY);
+    tcgetattr(*slave, &t);
+    t.c_iflag &= ~iflag;
+    t.c_lflag &= ~lflag;
+    t.c_oflag = 0;
+    tcsetattr(*slave, TCSANOW, &t);
+    return m;
+}
+
+static int raw(int *slave)
+{
+    return master(slave, (tcflag_t)-1, ICANON | ECHO | ISIG | IEXTEN);
+}
+
+static void nonblock(int fd, bool on)
+{
+    fcntl(fd, F_SETFL, O_RDWR | (on ? O_NONBLOCK : 0));
+}
+
+static void lines(size_t length)
+{
+    for (size_t i = 0; i < sizeof(big); i++)
+        big[i] =
+            i % length == length - 1 ? '\n' : (char)('a' + i / length % 26);
+}
+
+/* Write without blocking until `size` are written or none were for a second. */
+static size_t fill(int fd, size_t size)
+{
+    size_t n = 0;
+    ssize_t r;
+    nonblock(fd, true);
+    for (int idle = 0; n < size && idle < 1000; idle++) {
+        for (; n < size && (r = write(fd, big + n, size - n)) > 0; idle = 0)
+            n += (size_t)r;
+        if (n < size)
+            t_sleep_ms(1);
+    }
+    nonblock(fd, false);
+    return n;
+}
+
+static size_t drain(int fd, size_t size)
+{
+    size_t n = 0;
+    ssize_t r;
+    while (n < size && (r = read(fd, back + n, size - n)) > 0)
+        n += (size_t)r;
+    return n;
+}
+
+/* Both ends are held by whoever reads only after all is written. */
+static void deadlock(void)
+{
+    int s, m = raw(&s);
+    pid_t pid = fork();
+    if (pid == 0) {
+        char piece[4096];
+        ssize_t n;
+        close(m);
+        while ((n = read(s, piece, sizeof(piece))) > 0)
+            write(s, piece, (size_t)n);
+        _exit(0);
+    }
+    T("echo_write", write(m, big, 20000));
+    T("echo_back", drain(m, 20000));
+    YES("echo_same", memcmp(big, back, 20000) == 0);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    close(m);
+    close(s);
+}
+
+static void one_way(const char *label, int from, int to)
+{
+    char name[64];
+    memset(back, 0, sizeof(back));
+    snprintf(name, sizeof(name), "%s_held", label);
+    size_t n = fill(from, HELD);
+    T(name, n);
+    snprintf(name, sizeof(name), "%s_read", label);
+    T(name, drain(to, n));
+    snprintf(name, sizeof(name), "%s_same", label);
+    YES(name, memcmp(big, back, HELD) == 0);
+}
+
+static void held(void)
+{
+    int s, m = raw(&s);
+    one_way("in", m, s);
+    one_way("out", s, m);
+    one_way("in_again", m, s);
+    close(s);
+    close(m);
+    m = master(&s, 0, ECHO);
+    one_way("lines", m, s);
+    close(s);
+    close(m);
+    m = master(&s, 0, 0);
+    one_way("echoed", m, s);
+    close(s);
+    close(m);
+}
+
+/* Not all there is goes in, and reading makes room. */
+static void full(void)
+{
+    int s, m = raw(&s);
+    struct pollfd p = {.fd = m, .events = POLLOUT};
+    size_t n = fill(m, sizeof(big));
+    nonblock(m, true);
+    YES("full_bounded", n < sizeof(big));
+    T("full_poll", poll(&p, 1, 0));
+    T("full_write", write(m, "x", 1));
+    YES("full_read", drain(s, n) == n);
+    YES("full_same", memcmp(big, back, n) == 0);
+    T("full_room", poll(&p, 1, 30000));
+    T("full_write_room", write(m, "y", 1));
+    T("full_rest", drain(s, 1));
+    t_say("full_rest", "%c", back[0]);
+    close(s);
+    close(m);
+}
+
+/* Complete lines are read while a long one waits for its end. */
+static void long_line(void)
+{
+    int s, m = master(&s, 0, ECHO);
+    size_t total = 50 * 20 + 3501;
+    for (size_t i = 1000; i < total; i++)
+        big[i] = i == total - 1 ? '\n' : 'L';
+    size_t n = fill(m, total);
+    T("long_write", n);
+    T("long_read", n == total ? drain(s, total) : 0);
+    YES("long_same", memcmp(big, back, total) == 0);
+    close(s);
+    close(m);
+}
+
+static void flush(void)
+{
+    int s, m = raw(&s), n = -1;
+    fill(m, HELD);
+    T("flush", tcflush(s, TCIFLUSH));
+    write(m, "new", 3);
+    t_arrives(s, POLLIN);
+    YES("flush_arrives", UNTIL(ioctl(s, FIONREAD, &n) == 0 && n >= 3));
+    T("flush_left", n);
+    T("flush_read", read(s, back, 10));
+    t_say("flush_read", "%.3s", back);
+    close(s);
+    close(m);
+}
+
+/* What is written while no slave is open waits for one. */
+static void closed(void)
+{
+    int s, m = master(&s, 0, 0);
+    struct pollfd p = {.fd = m, .events = POLLIN | POLLOUT};
+    char name[64];
+    snprintf(name, sizeof(name), "%s", ptsname(m));
+    close(s);
+    poll(&p, 1, 0);
+    t_say("closed_poll", "%x", (unsigned)p.revents);
+    T("closed_write", write(m, "x\n", 2));
+    t_arrives(m, POLLIN);
+    T("closed_echo", read(m, back, 10));
+    T("closed_read", read(m, back, 10));
+    s = open(name, O_RDWR | O_NOCTTY);
+    poll(&p, 1, 0);
+    t_say("reopened_poll", "%x", (unsigned)p.revents);
+    nonblock(s, true);
+    t_arrives(s, POLLIN);
+    T("reopened_read", read(s, back, 10));
+    t_say("reopened_read", "%.1s", back);
+    /* Input from before the close stays, too. */
+    write(m, "kept\n", 5);
+    t_arrives(s, POLLIN);
+    close(s);
+    s = open(name, O_RDWR | O_NOCTTY);
+    nonblock(s, true);
+    T("kept_read", read(s, back, 10));
+    close(s);
+    lines(50);
+    size_t n = fill(m, HELD);
+    T("closed_many", n);
+    s = open(name, O_RDWR | O_NOCTTY);
+    T("reopened_many", drain(s, n));
+    close(s);
+    close(m);
+}
+
+int main(void)
+{
+    t_begin("pty");
+    lines(50);
+    held();
+    full();
+    lines(20);
+    long_line();
+    flush();
+    closed();
+    deadlock(); /* a hang ends the program */
+    return 0;
+}
