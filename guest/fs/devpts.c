@@ -153,12 +153,20 @@ int devpts_add(uint32_t index, uint32_t uid)
 void devpts_remove(uint32_t index)
 {
     struct inode *root = devpts->root->inode;
+    char name[16];
+    size_t n = (size_t)ksnprintf(name, sizeof(name), "%u", (unsigned)index);
     mutex_lock(&root->lock);
     struct inode *i = devpts_nodes[index];
     devpts_nodes[index] = NULL;
+    i->nlink = 0;
+    /* Files of the slave may keep it. */
+    struct dentry *d = dentry_find(devpts->root, name, n);
+    if (d != NULL) {
+        dentry_unhash(d);
+        dentry_put(d);
+    }
     mutex_unlock(&root->lock);
-    if (i != NULL)
-        inode_put(i);
+    inode_put(i);
 }
 
 int devpts_mount(struct superblock **out)

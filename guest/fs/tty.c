@@ -106,8 +106,8 @@ void tty_hangup(struct tty *t)
     ldisc_flush_input(t);
     mutex_unlock(&t->lock);
     tty_leave_session(t, true);
-    waitq_wake(&t->in, EPOLLIN | EPOLLHUP, WAKE_ALL);
-    waitq_wake(t->out, EPOLLOUT | EPOLLHUP, WAKE_ALL);
+    waitq_wake(&t->in, EPOLLIN | EPOLLERR | EPOLLHUP, WAKE_ALL);
+    waitq_wake(t->out, EPOLLOUT | EPOLLERR | EPOLLHUP, WAKE_ALL);
 }
 
 /* --- reading --- */
@@ -298,7 +298,7 @@ static uint32_t tty_poll(struct file *f, struct poll_table *pt)
     if (ldisc_readable(t))
         r |= EPOLLIN | EPOLLRDNORM;
     if (t->hung)
-        r |= EPOLLIN | EPOLLRDNORM | EPOLLHUP;
+        r |= EPOLLIN | EPOLLRDNORM | EPOLLERR | EPOLLHUP;
     if (tty_output_ready(t))
         r |= EPOLLOUT | EPOLLWRNORM;
     mutex_unlock(&t->lock);

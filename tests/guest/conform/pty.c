@@ -207,6 +207,45 @@ static void closed(void)
     close(m);
 }
 
+/* The master ends: so does the name, whoever has the slave. */
+static void gone(void)
+{
+    int s, m = master(&s, 0, 0);
+    struct pollfd p = {.fd = s, .events = POLLIN | POLLOUT | POLLPRI};
+    struct stat st;
+    char name[64], link[64], to[64];
+    snprintf(name, sizeof(name), "%s", ptsname(m));
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", s);
+    fstat(s, &st);
+    T("gone_links_before", st.st_nlink);
+    T("gone_access_before", access(name, F_OK));
+    close(m);
+    T("gone_poll", poll(&p, 1, 0));
+    t_say("gone_poll", "%x", (unsigned)p.revents);
+    T("gone_access", access(name, F_OK));
+    T("gone_stat", stat(name, &st));
+    T("gone_open", open(name, O_RDWR | O_NOCTTY));
+    T("gone_open_fd", open(link, O_RDWR | O_NOCTTY));
+    fstat(s, &st);
+    T("gone_links", st.st_nlink);
+    ssize_t n = readlink(link, to, sizeof(to) - 1);
+    to[n > 0 ? n : 0] = '\0';
+    YES("gone_deleted", strstr(to, " (deleted)") != NULL);
+    T("gone_read", read(s, back, 1));
+    T("gone_write", write(s, "x", 1));
+    T("gone_tcgets", ioctl(s, TCGETS, back));
+    /* Its number is free for another, which has a name of its own. */
+    int s2, m2 = master(&s2, 0, 0);
+    OK("gone_next", access(ptsname(m2), F_OK));
+    write(m2, "next\n", 5);
+    t_arrives(s2, POLLIN);
+    T("gone_next_read", read(s2, back, 10));
+    close(s);
+    T("gone_next_stays", access(ptsname(m2), F_OK));
+    close(s2);
+    close(m2);
+}
+
 int main(void)
 {
     t_begin("pty");
@@ -217,6 +256,7 @@ int main(void)
     long_line();
     flush();
     closed();
+    gone();
     deadlock(); /* a hang ends the program */
     return 0;
 }
