@@ -13,7 +13,7 @@ case ${1-} in
 --long) mode=long ;;
 *) echo "usage: tools/check.sh [--quick|--long]" >&2; exit 2 ;;
 esac
-declare -A expect=([quick]="4 minutes" [full]="65 minutes" [long]="1 hour")
+declare -A expect=([quick]="4 minutes" [full]="50 minutes" [long]="1 hour")
 began=$SECONDS
 step() { printf '== %4ds  %s\n' $((SECONDS - began)) "$*"; }
 
