@@ -144,6 +144,17 @@ ABI_SIZE(struct lx_winsize, 8);
 #define LX_TIOCGPTLCK     0x80045439u
 #define LX_TIOCGEXCL      0x80045440u
 #define LX_TIOCGPTPEER    0x5441u
+#define LX_TIOCSIG        0x40045436u
+
+/* The first byte of what a master reads after TIOCPKT. */
+#define LX_TIOCPKT_DATA       0
+#define LX_TIOCPKT_FLUSHREAD  1
+#define LX_TIOCPKT_FLUSHWRITE 2
+#define LX_TIOCPKT_STOP       4
+#define LX_TIOCPKT_START      8
+#define LX_TIOCPKT_NOSTOP     16
+#define LX_TIOCPKT_DOSTOP     32
+#define LX_TIOCPKT_IOCTL      64
 
 /* Arguments of TCXONC and TCFLSH. */
 #define LX_TCOOFF    0

@@ -286,19 +286,29 @@ static void reprint(struct tty *t)
 
 /* --- input --- */
 
-static void start_output(struct tty *t)
+static void status(struct tty *t, uint8_t what)
 {
-    if (!t->stopped)
+    if (t->drv->status != NULL)
+        t->drv->status(t, what);
+}
+
+void ldisc_stop(struct tty *t, bool stop)
+{
+    if (t->stopped == stop)
         return;
-    t->stopped = false;
-    waitq_wake(t->out, EPOLLOUT | EPOLLWRNORM, WAKE_ALL);
+    t->stopped = stop;
+    status(t, stop ? LX_TIOCPKT_STOP : LX_TIOCPKT_START);
+    if (!stop)
+        waitq_wake(t->out, EPOLLOUT | EPOLLWRNORM, WAKE_ALL);
 }
 
 static void input_signal(struct tty *t, uint8_t c, int signo)
 {
-    start_output(t);
-    if (!lflag(t, LX_NOFLSH))
+    ldisc_stop(t, false);
+    if (!lflag(t, LX_NOFLSH)) {
         ldisc_flush_input(t);
+        status(t, LX_TIOCPKT_FLUSHREAD | LX_TIOCPKT_FLUSHWRITE);
+    }
     if (lflag(t, LX_ECHO))
         echo_char(t, c);
     signal_send_pgrp(t->pgrp, signo);
@@ -309,11 +319,11 @@ static bool input_special(struct tty *t, uint8_t c)
 {
     if (iflag(t, LX_IXON)) {
         if (is_cc(t, LX_VSTART, c)) {
-            start_output(t);
+            ldisc_stop(t, false);
             return true;
         }
         if (is_cc(t, LX_VSTOP, c)) {
-            t->stopped = true;
+            ldisc_stop(t, true);
             return true;
         }
     }
@@ -410,7 +420,7 @@ static void input_char(struct tty *t, uint8_t c)
     }
     if (iflag(t, LX_IXON) && iflag(t, LX_IXANY) && t->stopped &&
         !is_cc(t, LX_VSTOP, c))
-        start_output(t);
+        ldisc_stop(t, false);
     if (input_special(t, c))
         return;
     if (c == '\r') {
@@ -540,9 +550,20 @@ void ldisc_consume(struct tty *t, uint32_t n)
     t->drv->unthrottle(t);
 }
 
+/* Whether the other end should stop and start output with ^S and ^Q. */
+static bool usual_flow(const struct lx_termios2 *t)
+{
+    return (t->iflag & LX_IXON) != 0 && t->cc[LX_VSTOP] == 023 &&
+           t->cc[LX_VSTART] == 021;
+}
+
 void ldisc_set_termios(struct tty *t, const struct lx_termios2 *to)
 {
     bool was = lflag(t, LX_ICANON);
+    if (usual_flow(&t->termios) != usual_flow(to))
+        status(t, usual_flow(to) ? LX_TIOCPKT_DOSTOP : LX_TIOCPKT_NOSTOP);
+    if (((t->termios.lflag | to->lflag) & LX_EXTPROC) != 0)
+        status(t, LX_TIOCPKT_IOCTL);
     t->termios = *to;
     if (was != lflag(t, LX_ICANON)) {
         memset(t->ends, 0, sizeof(t->ends));
@@ -552,5 +573,5 @@ void ldisc_set_termios(struct tty *t, const struct lx_termios2 *to)
             readers_wake(t);
     }
     if (!iflag(t, LX_IXON))
-        start_output(t);
+        ldisc_stop(t, false);
 }

@@ -10,6 +10,7 @@
 
 #include "guest/core/klib.h"
 #include "guest/core/kmem.h"
+#include "guest/core/signal.h"
 #include "guest/core/task.h"
 #include "guest/core/uio.h"
 #include "guest/core/usercopy.h"
@@ -39,6 +40,8 @@ struct pty {
     uint32_t index;
     bool locked;          /* TIOCSPTLCK */
     bool slave_closed;    /* it was open once: nothing to read is EIO */
+    bool packet;          /* TIOCPKT; written under tty.lock */
+    uint8_t status;       /* LX_TIOCPKT_*, with it */
     struct mutex lock;    /* the master takes */
     struct pty_queue out; /* the slave puts, under tty.lock */
     struct pty_queue in;  /* input there was no room for: tty.lock */
@@ -179,6 +182,22 @@ static void pty_flush(struct tty *t)
     waitq_wake(&p->waitq, EPOLLOUT | EPOLLWRNORM, WAKE_ALL);
 }
 
+static void pty_status(struct tty *t, uint8_t what)
+{
+    const uint8_t flow = LX_TIOCPKT_STOP | LX_TIOCPKT_START;
+    const uint8_t keys = LX_TIOCPKT_NOSTOP | LX_TIOCPKT_DOSTOP;
+    struct pty *p = t->drv_data;
+    uint8_t now = p->status;
+    if (!p->packet)
+        return;
+    if ((what & flow) != 0) /* the later one counts */
+        now &= (uint8_t)~flow;
+    if ((what & keys) != 0)
+        now &= (uint8_t)~keys;
+    __atomic_store_n(&p->status, now | what, __ATOMIC_RELEASE);
+    waitq_wake(&p->waitq, EPOLLIN | EPOLLRDNORM | EPOLLPRI, WAKE_ALL);
+}
+
 static void pty_slave_closed(struct tty *t)
 {
     struct pty *p = t->drv_data;
@@ -203,6 +222,7 @@ static const struct tty_driver pty_driver = {
     .queued = pty_queued,
     .unthrottle = pty_unthrottle,
     .flush = pty_flush,
+    .status = pty_status,
     .closed = pty_slave_closed,
     .free = pty_free,
 };
@@ -215,13 +235,32 @@ static struct pty *pty_of(const struct file *f)
     return t->drv_data;
 }
 
+/* TIOCPKT: there is something that master_status takes. */
+static bool master_told(const struct pty *p)
+{
+    return __atomic_load_n(&p->packet, __ATOMIC_ACQUIRE) &&
+           __atomic_load_n(&p->status, __ATOMIC_ACQUIRE) != 0;
+}
+
+static int64_t master_status(struct pty *p, struct uio *u)
+{
+    mutex_lock(&p->tty->lock);
+    uint8_t status = master_told(p) ? p->status : 0;
+    __atomic_store_n(&p->status, 0, __ATOMIC_RELEASE);
+    mutex_unlock(&p->tty->lock);
+    return status != 0 ? uio_put(u, &status, 1) : 0;
+}
+
 static int64_t master_copy(struct pty *p, struct uio *u)
 {
+    static const uint8_t head = LX_TIOCPKT_DATA;
     int64_t done = 0;
     mutex_lock(&p->lock);
+    if (p->packet && queue_used(&p->out) > 0)
+        done = uio_put(u, &head, 1);
     const char *at;
     uint32_t n;
-    while (u->left > 0 && (n = queue_peek(&p->out, &at)) > 0) {
+    while (done >= 0 && u->left > 0 && (n = queue_peek(&p->out, &at)) > 0) {
         int64_t put = uio_put(u, at, n);
         if (put <= 0) {
             done = done > 0 ? done : put;
@@ -242,7 +281,9 @@ static int64_t master_read(struct file *f, struct uio *u, uint64_t *pos)
         return 0;
     for (;;) {
         bool closed = p->slave_closed;
-        int64_t n = master_copy(p, u);
+        int64_t n = master_told(p) ? master_status(p, u) : 0;
+        if (n == 0)
+            n = master_copy(p, u);
         if (n > 0)
             tty_wakeup(p->tty);
         if (n != 0)
@@ -252,7 +293,8 @@ static int64_t master_read(struct file *f, struct uio *u, uint64_t *pos)
         if ((f->flags & LX_O_NONBLOCK) != 0)
             return -EAGAIN;
         int r;
-        WAIT_FOR(r, &p->waitq, queue_used(&p->out) > 0 || p->slave_closed,
+        WAIT_FOR(r, &p->waitq,
+                 queue_used(&p->out) > 0 || p->slave_closed || master_told(p),
                  WAIT_SIGNALS, NSEC_NEVER);
         if (r < 0)
             return r;
@@ -313,6 +355,8 @@ static uint32_t master_poll(struct file *f, struct poll_table *pt)
     poll_add(pt, &p->waitq);
     if (queue_used(&p->out) > 0)
         r |= EPOLLIN | EPOLLRDNORM;
+    if (master_told(p))
+        r |= EPOLLIN | EPOLLRDNORM | EPOLLPRI;
     if (p->slave_closed)
         r |= EPOLLHUP;
     if (queue_room(&p->in) > 0)
@@ -332,6 +376,23 @@ static int64_t open_peer(struct pty *p, uint64_t flags)
     if (fd < 0)
         file_put(f);
     return fd;
+}
+
+static void set_packet(struct pty *p, bool on)
+{
+    mutex_lock(&p->tty->lock);
+    if (on && !p->packet)
+        p->status = 0;
+    __atomic_store_n(&p->packet, on, __ATOMIC_RELEASE);
+    mutex_unlock(&p->tty->lock);
+}
+
+static int64_t master_signal(struct pty *p, int signo)
+{
+    if (signo != LX_SIGINT && signo != LX_SIGQUIT && signo != LX_SIGTSTP)
+        return -EINVAL;
+    signal_send_pgrp(p->tty->pgrp, signo);
+    return 0;
 }
 
 static int64_t master_ioctl(struct file *f, uint32_t cmd, uint64_t arg)
@@ -356,9 +417,14 @@ static int64_t master_ioctl(struct file *f, uint32_t cmd, uint64_t arg)
         r = tty_session_id(p->tty, &id);
         return r < 0 ? r : put_user_u32(uptr(arg), (uint32_t)id);
     case LX_TIOCSCTTY:
-    case LX_TIOCNOTTY:
-    case LX_TIOCGPKT:
-    case LX_TIOCPKT: return -ENOTTY;
+    case LX_TIOCNOTTY: return -ENOTTY;
+    case LX_TIOCPKT:
+        if (copy_from_user(&v, uptr(arg), sizeof(v)) < 0)
+            return -EFAULT;
+        set_packet(p, v != 0);
+        return 0;
+    case LX_TIOCGPKT: return put_user_u32(uptr(arg), p->packet);
+    case LX_TIOCSIG: return master_signal(p, (int)arg);
     default: return tty_ioctl(p->tty, cmd, arg);
     }
 }

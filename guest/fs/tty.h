@@ -31,6 +31,9 @@ struct tty_driver {
     /* Forget input that the line discipline refused; NULL: there is none. The
      * terminal's lock is held. */
     void (*flush)(struct tty *t);
+    /* TIOCPKT: this happened (LX_TIOCPKT_*); NULL: nobody asks. The terminal's
+     * lock is held. */
+    void (*status)(struct tty *t, uint8_t what);
     void (*closed)(struct tty *t); /* the last file of it was closed */
     void (*free)(struct tty *t);   /* the last reference is gone */
 };

@@ -50,6 +50,7 @@ uint32_t ldisc_peek(const struct tty *t, uint32_t max, const char **at,
 void ldisc_consume(struct tty *t, uint32_t n);
 size_t ldisc_input(struct tty *t, const char *data, size_t n); /* tty_input */
 void ldisc_flush_input(struct tty *t);
+void ldisc_stop(struct tty *t, bool stop); /* output */
 void ldisc_set_termios(struct tty *t, const struct lx_termios2 *to);
 /* Process `n` bytes of output; there is room for LDISC_GROWTH times as many. */
 void ldisc_output(struct tty *t, const char *data, uint32_t n);

@@ -115,6 +115,8 @@ static void flush_input(struct tty *t)
         t->drv->flush(t);
     ldisc_flush_input(t);
     ldisc_consume(t, 0);
+    if (t->drv->status != NULL)
+        t->drv->status(t, LX_TIOCPKT_FLUSHREAD);
 }
 
 static int64_t set_termios(struct tty *t, uptr_t from, size_t size, bool wait,
@@ -161,6 +163,8 @@ static int64_t flush(struct tty *t, uint64_t what)
     mutex_lock(&t->lock);
     if (what != LX_TCOFLUSH)
         flush_input(t);
+    if (what != LX_TCIFLUSH && t->drv->status != NULL)
+        t->drv->status(t, LX_TIOCPKT_FLUSHWRITE);
     mutex_unlock(&t->lock);
     return 0;
 }
@@ -180,10 +184,11 @@ static int64_t flow(struct tty *t, uint64_t what)
     if (r < 0)
         return r;
     switch (what) {
-    case LX_TCOOFF: t->stopped = true; return 0;
+    case LX_TCOOFF:
     case LX_TCOON:
-        t->stopped = false;
-        tty_wakeup(t);
+        mutex_lock(&t->lock);
+        ldisc_stop(t, what == LX_TCOOFF);
+        mutex_unlock(&t->lock);
         return 0;
     case LX_TCIOFF: flow_char(t, LX_VSTOP); return 0;
     case LX_TCION: flow_char(t, LX_VSTART); return 0;

@@ -41,7 +41,7 @@ static void lines(size_t length)
             i % length == length - 1 ? '\n' : (char)('a' + i / length % 26);
 }
 
-/* Write without blocking until `size` are written or none were for a second. */
+/* Without blocking, until it were `size` or none for a second. */
 static size_t fill(int fd, size_t size)
 {
     size_t n = 0;
@@ -61,8 +61,14 @@ static size_t drain(int fd, size_t size)
 {
     size_t n = 0;
     ssize_t r;
-    while (n < size && (r = read(fd, back + n, size - n)) > 0)
-        n += (size_t)r;
+    nonblock(fd, true);
+    for (int idle = 0; n < size && idle < 1000; idle++) {
+        for (; n < size && (r = read(fd, back + n, size - n)) > 0; idle = 0)
+            n += (size_t)r;
+        if (n < size)
+            t_sleep_ms(1);
+    }
+    nonblock(fd, false);
     return n;
 }
 
@@ -207,6 +213,134 @@ static void closed(void)
     close(m);
 }
 
+/* What the master reads with TIOCPKT, and how poll(2) calls it. */
+static void told(const char *label, int m)
+{
+    struct pollfd p = {.fd = m, .events = POLLIN | POLLPRI};
+    unsigned char b[8];
+    char line[40] = "";
+    t_arrives(m, POLLIN);
+    poll(&p, 1, 0);
+    ssize_t n = read(m, b, sizeof(b));
+    if (n < 0)
+        T(label, n);
+    for (ssize_t i = 0; i < n; i++)
+        snprintf(line + 3 * i, 4, " %02x", b[i]);
+    if (n >= 0)
+        t_say(label, "%x:%s", (unsigned)p.revents, line);
+}
+
+static void change(int s, tcflag_t iflag, tcflag_t lflag, cc_t stop)
+{
+    struct termios t;
+    tcgetattr(s, &t);
+    t.c_iflag ^= iflag;
+    t.c_lflag ^= lflag;
+    t.c_cc[VSTOP] = stop;
+    tcsetattr(s, TCSANOW, &t);
+}
+
+static void packet(void)
+{
+    int s, m = master(&s, 0, ECHO), on = 1, off = 0, now = -1;
+    nonblock(m, true);
+    T("pkt_slave", ioctl(s, TIOCPKT, &on));
+    T("pkt_fault", ioctl(m, TIOCPKT, NULL));
+    tcflush(s, TCIFLUSH); /* before it: not told */
+    T("pkt_on", ioctl(m, TIOCPKT, &on));
+    T("pkt_get", ioctl(m, _IOR('T', 0x38, int), &now));
+    t_say("pkt_get", "%d", now);
+    T("pkt_none", read(m, back, 10));
+    write(s, "data", 4);
+    told("pkt_data", m);
+    write(s, "12345678", 8);
+    told("pkt_more", m);
+    told("pkt_rest", m);
+    write(s, "x", 1);
+    t_arrives(m, POLLIN);
+    T("pkt_one", read(m, back, 1));
+    told("pkt_after_one", m);
+    tcflush(s, TCIFLUSH);
+    told("pkt_flush_in", m);
+    tcflush(s, TCOFLUSH);
+    told("pkt_flush_out", m);
+    tcflush(s, TCIOFLUSH);
+    told("pkt_flush_both", m);
+    write(s, "d", 1);
+    t_arrives(m, POLLIN);
+    tcflow(s, TCOOFF);
+    told("pkt_stop", m);
+    told("pkt_kept", m);
+    tcflow(s, TCOOFF);
+    T("pkt_stop_again", read(m, back, 10));
+    tcflow(s, TCOON);
+    told("pkt_start", m);
+    tcflow(s, TCOOFF);
+    tcflow(s, TCOON);
+    told("pkt_stop_start", m);
+    write(m, "\023", 1);
+    told("pkt_ctrl_s", m);
+    write(m, "\021", 1);
+    told("pkt_ctrl_q", m);
+    change(s, IXON, 0, 023);
+    told("pkt_nostop", m);
+    change(s, IXON, 0, 023);
+    told("pkt_dostop", m);
+    change(s, 0, 0, 'S');
+    told("pkt_other_stop", m);
+    change(s, 0, 0, 023);
+    told("pkt_usual_stop", m);
+    change(s, 0, ECHO, 023);
+    T("pkt_echo", read(m, back, 10));
+    change(s, 0, ECHO | EXTPROC, 023);
+    told("pkt_extproc", m);
+    change(s, 0, EXTPROC, 023);
+    told("pkt_extproc_off", m);
+    tcflush(s, TCIFLUSH);
+    T("pkt_status_fault", SC(read, m, BAD_PTR, 1));
+    T("pkt_off", ioctl(m, TIOCPKT, &off));
+    tcflush(s, TCIFLUSH);
+    T("pkt_off_none", read(m, back, 10));
+    write(s, "z", 1);
+    told("pkt_off_data", m);
+    close(s);
+    close(m);
+}
+
+/* Of the child, whose terminal it is: what TIOCSIG and ^C do. */
+static void signals(void)
+{
+    int s, m = master(&s, 0, 0), on = 1;
+    setsid();
+    T("sig_early", ioctl(m, TIOCSIG, SIGINT));
+    T("sig_ctty", ioctl(s, TIOCSCTTY, 0));
+    t_catch(SIGQUIT, 0);
+    t_catch(SIGTSTP, 0);
+    t_catch(SIGINT, 0);
+    T("sig_slave", ioctl(s, TIOCSIG, SIGINT));
+    T("sig_kill", ioctl(m, TIOCSIG, SIGKILL));
+    T("sig_none", ioctl(m, TIOCSIG, 0));
+    T("sig_hits", t_hits);
+    T("sig_int", ioctl(m, TIOCSIG, SIGINT));
+    YES("sig_came", UNTIL(t_last == SIGINT));
+    T("sig_quit", ioctl(m, TIOCSIG, SIGQUIT));
+    YES("sig_came", UNTIL(t_last == SIGQUIT));
+    T("sig_tstp", ioctl(m, TIOCSIG, SIGTSTP));
+    YES("sig_came", UNTIL(t_last == SIGTSTP));
+    nonblock(m, true);
+    T("sig_no_echo", read(m, back, 10));
+    ioctl(m, TIOCPKT, &on);
+    write(m, "typed\003", 6);
+    YES("sig_came", UNTIL(t_last == SIGINT));
+    unsigned char b[64] = {0}; /* told of both, in one read or two */
+    ssize_t n = 0;
+    (void)UNTIL(((n = read(m, b + 1, 63)) == 1 && (b[0] |= b[1]) == 3));
+    t_say("sig_ctrl_c", "%zd %x", n, b[0]);
+    signal(SIGHUP, SIG_IGN);
+    close(s);
+    close(m);
+}
+
 /* The master ends: so does the name, whoever has the slave. */
 static void gone(void)
 {
@@ -257,6 +391,8 @@ int main(void)
     flush();
     closed();
     gone();
+    packet();
+    t_child("signals", signals);
     deadlock(); /* a hang ends the program */
     return 0;
 }
