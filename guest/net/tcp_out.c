@@ -85,8 +85,10 @@ uint32_t tcp_select_window(struct tcp_sock *t)
     uint32_t unit = 1u << t->rcv_scale;
     uint32_t edge = t->rcv_wup + t->rcv_wnd;
     uint32_t now = seq_lt(t->rcv_nxt, edge) ? edge - t->rcv_nxt : 0;
-    if (t->rcv_charge > t->k.s.rcvbuf || !tcp_memory_room())
+    if (t->rcv_charge > t->k.s.rcvbuf)
         free = 0;
+    else if (!tcp_memory_room()) /* others' memory: one that is read goes on */
+        free = used == 0 ? MIN(free, t->rcv_mss) : 0;
     if (t->tune.window_clamp != 0)
         free = MIN(free, t->tune.window_clamp);
     if (free < MIN(space / 2, t->rcv_mss))

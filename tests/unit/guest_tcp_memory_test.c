@@ -56,6 +56,27 @@ static void test_full(void **state)
     pair_free(&p);
 }
 
+/* Memory that other sockets' readers leave full: who is read goes on. */
+static void test_read_when_full(void **state)
+{
+    static uint8_t buf[65536];
+    (void)state;
+    reset();
+    struct pair p = pair_new(LX_AF_INET);
+    full.memory = true;
+    for (int i = 0; i < 500 && p.a->snd_wnd != 0; i++) {
+        (void)sock_send(p.a, buf, PAGE_SIZE, 0);
+        link_run(5 * MS);
+    }
+    assert_int_equal(p.a->snd_wnd, 0);
+    while (sock_recv(p.b, buf, sizeof(buf), 0) > 0)
+        ;
+    link_run(5 * SECOND);
+    assert_true(tcp_queued(p.b) > 1000); /* more than probes bring */
+    full.memory = false;
+    pair_free(&p);
+}
+
 /* A peer that answers every probe and takes nothing. */
 static struct pair deaf_orphan(void)
 {
@@ -171,6 +192,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full),
+        cmocka_unit_test(test_read_when_full),
         cmocka_unit_test(test_orphan_of_memory),
         cmocka_unit_test(test_orphan_of_time),
         cmocka_unit_test(test_time_wait),
