@@ -138,7 +138,7 @@ static void numbers(void)
         "/proc/swaps", "/proc/sys/kernel/overflowuid",
         "/proc/sys/kernel/overflowgid", "/proc/sys/fs/overflowuid",
         "/proc/sys/fs/overflowgid"};
-    unsigned long n, unused, max;
+    unsigned long n = 0, unused, max;
     char line[128];
 
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
